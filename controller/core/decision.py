@@ -1,0 +1,71 @@
+"""What is to be done about one resource, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from controller.core.action import Action
+from controller.core.diff import Diff
+
+
+class Risk(StrEnum):
+    """The worst an action may cost; members in rising order."""
+
+    NONE = "none"
+    RESTART = "restart"
+    ORDERING = "ordering"
+    SNAPSHOT = "snapshot"
+    DATA_LOSS = "data-loss"
+
+
+class Difference(StrEnum):
+    """Where a difference came from."""
+
+    NEW_GENERATION = "new-generation"
+    DRIFT = "drift"
+    ROTATION = "rotation"
+
+
+@dataclass(frozen=True, slots=True)
+class Converged:
+    reason: str = "InSync"
+    message: str = "as declared"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Actions in order, stopped at the first fault."""
+
+    actions: tuple[Action, ...]
+    reason: str
+    message: str
+    diff: Diff = ()
+    difference: Difference = Difference.NEW_GENERATION
+    risk: Risk = Risk.NONE
+    consequence: str = ""  # what the change means for the data, in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing now; looked at again after so many seconds at the latest."""
+
+    reason: str
+    message: str
+    requeue_after: float | None = None
+    diff: Diff = ()
+    held: Act | None = None  # what would be done, were it not held back
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Nothing until a person, a new generation or a new secret version changes the case."""
+
+    reason: str
+    message: str
+    diff: Diff = ()
+    held: Act | None = None
+
+
+Decision: TypeAlias = "Converged | Act | Wait | Stall"

@@ -1,0 +1,50 @@
+"""Desired against observed, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field; None means that the side does not have it."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+    @property
+    def symbol(self) -> str:
+        if self.before is None:
+            return "+"
+        return "-" if self.after is None else "~"
+
+
+Diff: TypeAlias = "tuple[Change, ...]"
+Canon: TypeAlias = "Callable[[str, str], str]"
+
+
+def same(_key: str, value: str) -> str:
+    return value
+
+
+def diff_config(
+    desired: Mapping[str, str],
+    observed: Mapping[str, str],
+    *,
+    ignore: Collection[str] = (),
+    only_desired: bool = False,
+    canonical: Canon = same,
+) -> Diff:
+    """Compare two configs after `canonical(key, value)`; with `only_desired` extra keys are theirs."""
+    keys = set(desired) if only_desired else set(desired) | set(observed)
+    changes = (Change(key, observed.get(key), desired.get(key)) for key in sorted(keys - set(ignore)))
+    return tuple(change for change in changes if _differs(change, canonical))
+
+
+def _differs(change: Change, canonical: Canon) -> bool:
+    if change.before is None or change.after is None:
+        return change.before is not change.after
+    return canonical(change.field, change.before) != canonical(change.field, change.after)

@@ -1,0 +1,215 @@
+"""What the reconciler needs from the world, in its own words.
+
+Every method raises a Fault and nothing else; an observation never changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.core.action import (
+    ConnectorAction,
+    RemoveSecretFiles,
+    TopicAction,
+    WriteReady,
+    WriteSecretFiles,
+)
+from controller.core.guards import PermittedDeletion
+from controller.core.model import (
+    FieldError,
+    Json,
+    Login,
+    ObservedConnector,
+    ObservedDisk,
+    ObservedTopic,
+    Offsets,
+    ProbeOutcome,
+    Record,
+    SecretSnapshot,
+    Snapshot,
+    VersionKey,
+)
+
+
+class ConnectClient(Protocol):
+    """One Kafka Connect cluster."""
+
+    def cluster_id(self) -> str:
+        """Must answer the Kafka cluster that the worker itself uses."""
+        ...
+
+    def observe(self, names: Collection[str]) -> Snapshot[ObservedConnector]:
+        """Must show every connector there is, in one call while none of `names` is missing.
+
+        A missing one must be Absent only when `/health` and the plain list both answered 200 and it
+        is still missing, else Unknown. One that exists but has no status yet is PENDING.
+        """
+        ...
+
+    def offsets(self, name: str) -> Offsets:
+        """Must answer () for a connector without offsets; entries with a null offset are left out."""
+        ...
+
+    def validate(self, connector_class: str, config: Mapping[str, str]) -> Sequence[FieldError]:
+        """Must only be called when a login is wanted: Debezium opens one."""
+        ...
+
+    def apply(self, action: ConnectorAction) -> None:
+        """Must send one request, once; a time-out after sending is OutcomeUnknown.
+
+        A refused config (400, or the 500 of a null ConfigValueInfo) is Rejected `ConfigRefused`.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Must not fault when it is already gone; teardown only."""
+        ...
+
+
+class KafkaClient(Protocol):
+    """The topics of one Kafka cluster."""
+
+    def cluster_id(self) -> str: ...
+
+    def observe(self, names: Collection[str]) -> Snapshot[ObservedTopic]:
+        """Must describe by name, in two calls, and never create; Absent only on the broker's word."""
+        ...
+
+    def list_topics(self) -> Mapping[str, str]:
+        """Must answer name -> topic id of all topics that this principal may see."""
+        ...
+
+    def apply(self, action: TopicAction) -> None:
+        """Must treat "exists" as Conflict and an unanswered call as OutcomeUnknown."""
+        ...
+
+    def delete_topic(self, permit: PermittedDeletion) -> None:
+        """Must delete the topic with the permitted id, and not fault when it is already gone."""
+        ...
+
+    def group_members(self, group: str) -> int:
+        """Must answer how many members the group has now; 0 for a group that is not there."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SecretReader(Protocol):
+    """Secrets Manager."""
+
+    def observe(
+        self, candidates: Mapping[str, tuple[str, ...]], versions: Collection[VersionKey]
+    ) -> SecretSnapshot:
+        """Must read each name's first existing candidate path; only "not found" leads to the next.
+
+        `versions` are those that configs name: each is read too, and one that is gone is Absent,
+        which says nothing about its secret. Must never answer part of a secret.
+        """
+        ...
+
+
+class SecretFiles(Protocol):
+    """The volume shared with the worker."""
+
+    def observe(self) -> ObservedDisk:
+        """Must show only versions whose directory is whole."""
+        ...
+
+    def apply(self, action: WriteSecretFiles | RemoveSecretFiles | WriteReady) -> None:
+        """Must be atomic: a reader sees all of a version or nothing."""
+        ...
+
+
+class LoginProbe(Protocol):
+    """A database that can be logged in to."""
+
+    def probe(self, login: Login) -> tuple[ProbeOutcome, str]:
+        """Must try exactly one login within its deadline; the text is scrubbed and for people."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The manifests as text, complete and stable at one moment."""
+
+    files: Mapping[str, str]  # relative path -> text
+    commit: str | None = None
+
+
+class ManifestSource(Protocol):
+    """Where manifests come from."""
+
+    def read(self) -> Folder:
+        """Must answer one consistent state of all files, or raise Unavailable."""
+        ...
+
+    def changed(self) -> bool:
+        """Must cheaply tell whether `read` would answer something else than last time."""
+        ...
+
+
+class StateStore(Protocol):
+    """What we remember, as records under `section/resource`."""
+
+    def load(self) -> Mapping[str, Record]:
+        """Must read all unexpired records at once; raises Unavailable when it cannot."""
+        ...
+
+    def put(
+        self,
+        key: str,
+        value: Mapping[str, Json],
+        *,
+        expected: int | None = None,
+        expires: float | None = None,
+    ) -> int:
+        """Must write only if the revision is `expected` (0: not there; None: any), else Conflict."""
+        ...
+
+    def delete(self, key: str, *, expected: int | None = None) -> None:
+        """Must not fault when it is already gone."""
+        ...
+
+    def append(self, section: str, entry: Mapping[str, Json]) -> None:
+        """Must keep the newest entries, bounded."""
+        ...
+
+    def read(self, section: str, limit: int) -> Sequence[Mapping[str, Json]]:
+        """Must answer the newest `limit` entries, oldest first."""
+        ...
+
+
+class Watch(Protocol):
+    """The first sign that something changed; it decides nothing."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> float:
+        """Must answer seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+
+class Recorder(Protocol):
+    """Metrics; must never raise."""
+
+    def cycle_started(self, at: float) -> None: ...
+
+    def cycle_ended(self, result: str, seconds: float, at: float) -> None: ...
+
+    def action_applied(self, kind: str, action: str, result: str, seconds: float) -> None: ...
+
+    def fault_seen(self, system: str, reason: str) -> None: ...
+
+    def condition_set(self, kind: str, name: str, condition: str, status: str) -> None: ...
+
+    def drift_seen(self, kind: str, name: str) -> None: ...
