@@ -1,0 +1,119 @@
+#!/bin/sh
+# Waits for the secrets, writes worker.properties, becomes the Connect worker.
+# Needs sh, awk and java; everything is set by the environment (defaults below).
+set -euf
+
+fail() {
+    echo "entrypoint: $*" >&2
+    exit 64
+}
+
+matches() { # VALUE REGEX: the whole value, on one line
+    printf '%s\n' "$1" | awk -v regex="^($2)\$" '$0 ~ regex { ok = 1 } END { exit !(ok && NR == 1) }'
+}
+
+must() { # NAME REGEX
+    eval "value=\${$1-}" # NAME is a word of this file
+    matches "$value" "$2" || fail "$1 is '$value', which is not of the form $2"
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+
+: "${WMS_STAGE:?entrypoint: WMS_STAGE is not set}"
+: "${WMS_SECRETS_ROOT:=/run/wms-secrets}"
+: "${WMS_KAFKA_SECURITY:=iam}"                            # plaintext | tls | scram | iam
+: "${WMS_KAFKA_SCRAM_FOLDER:=$WMS_SECRETS_ROOT/kafka}"    # with the files user and password
+: "${WMS_CONNECT_LISTEN:=127.0.0.1}"                      # several workers in a group must reach each other
+: "${WMS_CONNECT_ADVERTISED_HOST:=$WMS_CONNECT_LISTEN}"
+: "${WMS_CONNECT_PORT:=8083}"
+: "${WMS_CONNECT_REPLICATION:=3}"                         # of the three internal topics
+: "${WMS_CONNECT_FLUSH_MS:=60000}"                        # a crash repeats up to this much
+: "${WMS_CONNECT_REBALANCE_DELAY_MS:=300000}"             # how long a lost worker's tasks wait for its return
+: "${WMS_CONNECT_SESSION_MS:=10000}"
+: "${WMS_CONNECT_HEARTBEAT_MS:=3000}"
+: "${WMS_CONNECT_LIBS:=/opt/connect/worker}"
+: "${WMS_CONNECT_AGENTS:=/opt/connect/agent}"
+: "${WMS_CONNECT_PLUGINS:=/opt/connect/plugin}"           # a comma between several
+: "${WMS_CONNECT_METRICS:=}"                              # host:port of the JMX exporter; empty is none
+: "${WMS_CONNECT_EVIDENCE:=/run/wms-evidence/worker.json}"
+: "${WMS_CONNECT_WORK:=/tmp}"                             # for worker.properties
+: "${WMS_CONNECT_HEAP:=-Xms256m -Xmx1g}"
+: "${WMS_CONNECT_JVM:=}"                                  # more options, parted by blanks
+: "${WMS_CONNECT_PATIENCE_S:=0.2}"                        # between two looks for ROOT/ready
+
+number='[0-9][0-9]*'
+host='[A-Za-z0-9][A-Za-z0-9.-]*'
+path='/[A-Za-z0-9._/-]*'
+must WMS_STAGE '[a-z][a-z0-9-]*'
+must WMS_SECRETS_ROOT "$path"
+must WMS_KAFKA_SECURITY 'plaintext|tls|scram|iam'
+must WMS_KAFKA_SCRAM_FOLDER "$path"
+must WMS_CONNECT_LISTEN "$host"
+must WMS_CONNECT_ADVERTISED_HOST "$host"
+for name in PORT REPLICATION FLUSH_MS REBALANCE_DELAY_MS SESSION_MS HEARTBEAT_MS; do
+    must "WMS_CONNECT_$name" "$number"
+done
+must WMS_CONNECT_LIBS "$path"
+must WMS_CONNECT_AGENTS "$path"
+must WMS_CONNECT_PLUGINS "$path(,$path)*"
+must WMS_CONNECT_METRICS "|$host:$number"
+must WMS_CONNECT_EVIDENCE "$path"
+must WMS_CONNECT_WORK "$path"
+
+# As a container's first process a shell has no default for these.
+trap 'exit 143' TERM
+trap 'exit 130' INT
+
+ready="$WMS_SECRETS_ROOT/ready"
+if [ ! -s "$ready" ]; then
+    echo "entrypoint: waiting for $ready, which the controller writes when the secrets are there" >&2
+fi
+while [ ! -s "$ready" ]; do
+    sleep "$WMS_CONNECT_PATIENCE_S" &
+    wait $! # a signal ends this at once, and not a sleep in the foreground
+done
+
+# One line, read and never sourced: whoever can write it can choose a broker, and nothing more.
+BOOTSTRAP=$(head -c 8192 "$ready")
+matches "$BOOTSTRAP" "$host:$number(,$host:$number)*" || fail "$ready is not one line host:port(,host:port)*"
+
+export BOOTSTRAP WMS_STAGE WMS_SECRETS_ROOT WMS_KAFKA_SCRAM_FOLDER WMS_CONNECT_LISTEN \
+    WMS_CONNECT_ADVERTISED_HOST WMS_CONNECT_PORT WMS_CONNECT_REPLICATION WMS_CONNECT_FLUSH_MS \
+    WMS_CONNECT_REBALANCE_DELAY_MS WMS_CONNECT_SESSION_MS WMS_CONNECT_HEARTBEAT_MS \
+    WMS_CONNECT_PLUGINS
+
+fill() { # standard input with @NAME@ replaced by the environment's value, in one pass
+    awk '{
+        line = $0; out = ""
+        while (match(line, /@[A-Z_]+@/)) {
+            out = out substr(line, 1, RSTART - 1) ENVIRON[substr(line, RSTART + 1, RLENGTH - 2)]
+            line = substr(line, RSTART + RLENGTH)
+        }
+        print out line
+    }'
+}
+
+properties="$WMS_CONNECT_WORK/worker.properties"
+security="$here/security/$WMS_KAFKA_SECURITY.properties"
+umask 077
+{
+    fill <"$here/worker.properties.template"
+    for prefix in '' producer. consumer. admin.; do
+        sed -n "s/^[a-z]/$prefix&/p" "$security" | fill
+    done
+} >"$properties"
+umask 022
+
+set -- -XX:+ExitOnOutOfMemoryError $WMS_CONNECT_HEAP $WMS_CONNECT_JVM \
+    "-Dlog4j2.configurationFile=$here/log4j2.yaml" \
+    "-Dwms.evidence=$WMS_CONNECT_EVIDENCE"
+if [ -n "$WMS_CONNECT_METRICS" ]; then
+    set +f
+    for agent in "$WMS_CONNECT_AGENTS"/jmx_prometheus_javaagent-*.jar; do
+        set -- "$@" "-javaagent:$agent=$WMS_CONNECT_METRICS:$here/jmx.yaml"
+    done
+fi
+
+# exec, so that SIGTERM reaches the worker itself.
+exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" "$@" -cp "$WMS_CONNECT_LIBS/*" \
+    org.apache.kafka.connect.cli.ConnectDistributed "$properties"

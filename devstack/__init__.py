@@ -1,0 +1,1 @@
+"""The local stack: a real broker, Connect worker and database, and a mock of AWS, on loopback."""

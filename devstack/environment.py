@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class StackError(Exception):
+    """The local stack cannot do what was asked; the message tells a person what to do next."""
+
+
+def variables() -> dict[str, str]:
+    """The one place of this package that reads the process's environment."""
+    return dict(os.environ)  # noqa: TID251
+
+
+def inherited() -> dict[str, str]:
+    """What children inherit: nothing that could steer a client or a JVM behind the stack's back."""
+    dropped = ("WMS_", "AWS_", "CONNECT_", "KAFKA_", "PG", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
+    return {name: value for name, value in variables().items() if not name.startswith(dropped)}
+
+
+def wait_until(claim: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
+    """False when the claim did not hold within the time."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not claim():
+        if time.monotonic() >= deadline:
+            return False
+        pause.wait(every)
+    return True

@@ -1,0 +1,206 @@
+"""The whole local stack as one context manager."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from devstack.aws import Aws
+from devstack.broker import Broker
+from devstack.environment import REPOSITORY
+from devstack.jars import provide
+from devstack.port import free_port
+from devstack.postgres import Postgres
+from devstack.process import Child, Command, Nursery, base_env
+from devstack.worker import Worker
+
+RUNS: Final = REPOSITORY / "build" / "run"
+_KEPT: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    bootstrap: str
+    aws: str
+    database: str
+    workers: Mapping[str, str]
+
+
+class Stack:
+    """Broker, database, mock of AWS and one worker for each named stage; all gone when left.
+
+    With `ready`, workers get their `ROOT/ready` at once, as tests without a controller need it.
+    """
+
+    def __init__(
+        self,
+        stages: tuple[str, ...] = ("main",),
+        *,
+        ready: bool = True,
+        logs: Path | None = None,
+        out: TextIO = sys.stderr,
+    ) -> None:
+        self._stages = stages
+        self._ready = ready
+        self._out = out
+        self.logs = logs or new_run_folder()
+        self.folder = Path(tempfile.mkdtemp(prefix="wms-devstack-")).resolve()
+        self.folder.chmod(0o711)  # the database runs as another user where we are root
+        self.workers: dict[str, Worker] = {}
+
+    def __enter__(self) -> Self:
+        self._jars = provide(out=self._out)
+        self._nursery = Nursery(self.logs)
+        self._nursery.remove_at_end(self.folder)
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _fault: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        self.broker = Broker(self._nursery, self._jars, self.folder / "broker")
+        self.postgres = Postgres(self._nursery, self.folder / "postgres")
+        self.aws = Aws(self._nursery, self.folder / "aws")
+        with ThreadPoolExecutor(3) as pool:
+            starts = [pool.submit(part.start) for part in (self.broker, self.postgres, self.aws)]
+            for start in starts:
+                start.result()
+        self.seed_secrets()
+        added = [self.add_worker(stage, wait=False) for stage in self._stages]
+        if self._ready:
+            for worker in added:
+                worker.wait_ready()
+
+    def seed_secrets(self) -> None:
+        """The brokers for every stage, the database for `main`, and a default for the others."""
+        self.aws.put_secret("wms/default/brokerString", self.broker.bootstrap)
+        self.aws.put_secret("wms/default/dbInfo", self.postgres.db_info())
+        self.aws.put_secret("wms/main/dbInfo", self.postgres.db_info())
+
+    def add_worker(
+        self,
+        stage: str = "main",
+        *,
+        name: str | None = None,
+        ready: bool | None = None,
+        wait: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> Worker:
+        """Another worker; of the same stage it joins the same group."""
+        number = sum(worker.stage == stage for worker in self.workers.values()) + 1
+        name = name or f"worker-{stage}" + (f"-{number}" if number > 1 else "")
+        worker = Worker(
+            self._nursery,
+            self._jars,
+            self.folder / name,
+            name=name,
+            stage=stage,
+            settings=settings,
+        )
+        self.workers[name] = worker
+        is_ready = self._ready if ready is None else ready
+        if is_ready:
+            worker.write_ready(self.broker.bootstrap)
+        worker.start(wait=wait and is_ready)
+        return worker
+
+    def worker(self, stage: str = "main") -> Worker:
+        """The first worker of a stage."""
+        return self.workers[f"worker-{stage}"]
+
+    @property
+    def endpoints(self) -> Endpoints:
+        database = f"{self.postgres.host}:{self.postgres.port}/{self.postgres.dbname}"
+        workers = {name: worker.url for name, worker in self.workers.items()}
+        return Endpoints(self.broker.bootstrap, self.aws.url, database, workers)
+
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.broker.bootstrap, "client.id": "devstack"})
+
+    def create_topics(
+        self, *names: str, partitions: int = 1, config: Mapping[str, str] | None = None
+    ) -> None:
+        """By hand, as a test does that runs without the controller."""
+        topics = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
+        client = self.admin()  # its futures end with it
+        for created in client.create_topics(topics).values():
+            created.result(20)
+
+    def topics(self) -> set[str]:
+        return set(self.admin().list_topics(timeout=10).topics)
+
+    def controller_env(
+        self,
+        stage: str = "main",
+        *,
+        manifests: Path | None = None,
+        worker: Worker | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """The one place where this package knows the names of the controller's settings."""
+        worker = worker or self.worker(stage)
+        return base_env(
+            self.aws.environment()
+            | {
+                "WMS_STAGE": stage,
+                "WMS_OVERLAY": "local",
+                "WMS_MANIFESTS": str(manifests or REPOSITORY / "manifests"),
+                "WMS_CONNECT_URL": worker.url,
+                "WMS_AWS_ENDPOINT_URL": self.aws.url,
+                "WMS_SECRETS_ROOT": str(worker.root),
+                "WMS_STATE_FILE": str(self.folder / f"state-{stage}.json"),
+                "WMS_KAFKA_SECURITY": "plaintext",
+                "WMS_EVIDENCE_FILE": str(worker.evidence),
+                "WMS_HTTP_PORT": str(free_port()),
+                "WMS_METRICS_PORT": str(free_port()),
+            }
+            | dict(settings or {})
+        )
+
+    def start_controller(
+        self, env: Mapping[str, str], *, name: str | None = None, verb: str = "run"
+    ) -> Child:
+        """The controller as a process of its own; its log is `NAME.log` in the run folder."""
+        argv = (sys.executable, "-m", "controller", verb)
+        command = Command(argv, env, REPOSITORY)
+        return self._nursery.start(name or f"controller-{env['WMS_STAGE']}", command)
+
+    def stop_child(self, child: Child, grace: float = 10.0) -> None:
+        self._nursery.stop(child, grace)
+
+    def kill_child(self, child: Child) -> None:
+        self._nursery.kill(child)
+
+    def close(self) -> None:
+        self._nursery.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def new_run_folder(runs: Path = RUNS) -> Path:
+    """Logs outlive their run; the oldest make room."""
+    runs.mkdir(parents=True, exist_ok=True)
+    old = sorted(path for path in runs.iterdir() if path.is_dir())
+    for path in old[: max(0, len(old) - _KEPT + 1)]:
+        shutil.rmtree(path, ignore_errors=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path(tempfile.mkdtemp(prefix=f"{stamp}-", dir=runs))
