@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+_MANY: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ class Backoff:
         return self._whole(attempt) * (1 + jitter) / 2
 
     def _whole(self, attempt: int) -> float:
+        # In floats, and never beyond what one can count: whole numbers would grow without bound.
         try:
-            return min(self.base * self.factor ** (attempt - 1), self.cap)
-        except OverflowError:  # beyond a float is beyond every cap
+            grown = float(self.base) * float(self.factor) ** min(attempt - 1, _MANY)
+        except OverflowError:
             return self.cap
+        return min(grown, self.cap)

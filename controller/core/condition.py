@@ -47,6 +47,6 @@ def moved(previous: Condition | None, new: Condition) -> bool:
     """Tell whether this is a transition, which is what is logged; the first word is one."""
     if previous is None:
         return True
-    if previous.type is not new.type:
+    if previous.type != new.type:
         raise ValueError(f"{new.type} does not follow {previous.type}: they are two conditions")
-    return previous.status is not new.status
+    return previous.status != new.status
