@@ -119,10 +119,8 @@ class Postgres:
             self._child = None
 
     def kill(self) -> None:
-        """Ends as by a crash; SIGKILL would leave the backends to notice for themselves."""
+        """Ends as by a crash; the next start recovers."""
         if self._child is not None:
-            self._child.signal(signal.SIGQUIT)
-            self._child.wait(5)
             self._nursery.kill(self._child)
             self._child = None
 
@@ -247,7 +245,9 @@ class Postgres:
     def _command(self, argv: Sequence[str]) -> Command:
         user = _NOBODY if os.geteuid() == 0 else None
         env = base_env({"LC_ALL": "C", "TZ": "UTC"})
-        return Command(argv, env, self._folder, user=user, gentle=signal.SIGINT)
+        return Command(
+            argv, env, self._folder, user=user, gentle=signal.SIGINT, last=signal.SIGQUIT
+        )
 
     def _fill(self) -> None:
         self.execute(f"CREATE DATABASE {DATABASE}", dbname="postgres")

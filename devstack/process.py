@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ class Command:
     cwd: Path
     user: int | None = None
     gentle: int = signal.SIGTERM
+    last: int = signal.SIGKILL  # for what is thrown away: ends at once, and takes its own children
 
 
 class Child:
@@ -41,6 +43,7 @@ class Child:
         self.log = log
         self._process = process
         self._gentle = command.gentle
+        self._last = command.last
 
     @property
     def pid(self) -> int:
@@ -86,17 +89,24 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.wait(10)
+        """End at once, as a crash would."""
+        self.signal(self._last)
+        if self.wait(5) is None:
+            self.signal(signal.SIGKILL)
+            self.wait(5)
 
 
 class Nursery:
-    """Starts children and ends them all, in reverse, when left; a reaper does if we cannot."""
+    """Starts children and ends them all when left; a reaper does it if we cannot.
+
+    Leaving is no graceful stop: whoever wants one asks for it before.
+    """
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._children: list[Child] = []
         self._guard = threading.Lock()
+        self._closed = False
         logs.mkdir(parents=True, exist_ok=True)
         with (logs / "reaper.log").open("ab") as log:
             self._reaper = subprocess.Popen(
@@ -119,6 +129,8 @@ class Nursery:
         self.close()
 
     def start(self, name: str, command: Command) -> Child:
+        if self._closed:
+            raise StackError(f"{name} is not started: the stack is being ended")
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -137,7 +149,7 @@ class Nursery:
         with self._guard:
             self._children.append(child)
             born = reaper.start_time(process.pid)
-            self._tell(f"add {process.pid} {int(command.gentle)} {born}")
+            self._tell(f"add {process.pid} {int(command.last)} {born}")
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(b"go\n")
@@ -174,11 +186,10 @@ class Nursery:
 
     def close(self) -> None:
         with self._guard:
-            children = list(reversed(self._children))
-        for child in children:
-            child.signal(child._gentle)  # noqa: SLF001 - all at once; each is waited for below
-        for child in children:
-            self.stop(child)
+            self._closed = True
+            children = list(self._children)
+        with ThreadPoolExecutor(max(1, len(children))) as pool:
+            list(pool.map(self.kill, children))
         if self._reaper.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._reaper.stdin.close()

@@ -20,11 +20,12 @@ _GRACE = 3.0
 
 
 def start_time(pid: int) -> str:
-    """Tells a process from a later one with the same number; empty when there is none."""
+    """Tells a process from a later one with the same number; empty when it has ended."""
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:
-            return stat.read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+            return "" if fields[0] == "Z" else fields[19]
         except (OSError, IndexError):
             return ""
     found = subprocess.run(
@@ -34,14 +35,14 @@ def start_time(pid: int) -> str:
 
 
 def _signal(groups: dict[int, tuple[int, str]], number: int | None) -> bool:
-    """True while any of them is there."""
+    """True while any of them is there; without a number, each one's own."""
     left = False
-    for pid, (gentle, born) in groups.items():
+    for pid, (last, born) in groups.items():
         if start_time(pid) != born:
             continue
         left = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, gentle if number is None else number)
+            os.killpg(pid, last if number is None else number)
     return left
 
 
@@ -52,8 +53,8 @@ def main() -> int:
         verb, _, rest = line.rstrip("\n").partition(" ")
         match verb:
             case "add":
-                pid, gentle, born = rest.split(" ", 2)
-                groups[int(pid)] = (int(gentle), born)
+                pid, last, born = rest.split(" ", 2)
+                groups[int(pid)] = (int(last), born)
             case "ended":
                 groups.pop(int(rest), None)
             case "remove":

@@ -81,10 +81,13 @@ class Stack:
         self.broker = Broker(self._nursery, self._jars, self.folder / "broker")
         self.postgres = Postgres(self._nursery, self.folder / "postgres")
         self.aws = Aws(self._nursery, self.folder / "aws")
-        with ThreadPoolExecutor(3) as pool:
-            starts = [pool.submit(part.start) for part in (self.broker, self.postgres, self.aws)]
-            for start in starts:
+        parts = (self.broker, self.postgres, self.aws)
+        pool = ThreadPoolExecutor(len(parts))
+        try:
+            for start in [pool.submit(part.start) for part in parts]:
                 start.result()
+        finally:
+            pool.shutdown(wait=False)  # when one fails, the others end with the stack
         self.seed_secrets()
         added = [self.add_worker(stage, wait=False) for stage in self._stages]
         if self._ready:
