@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -23,15 +22,7 @@ from typing import Final, TextIO
 from devstack.environment import REPOSITORY, StackError, variables
 
 LOCK: Final = REPOSITORY / "connect" / "jars.lock"
-POM: Final = REPOSITORY / "connect" / "pom.xml"
 PLACES: Final = ("worker", "agent", "plugin", "broker", "local-plugin")
-PROFILES: Final = ("broker", "worker", "local-plugin")
-HEADER: Final = """\
-# The jars of the Connect worker and of the local stack. Written by `make lock-jars` from pom.xml.
-# places  group:artifact:version[:classifier]@type  bytes  sha256
-# worker: the worker's classpath. agent: beside it. plugin: unpacked under plugin.path.
-# broker, local-plugin: the local stack only.
-"""
 _COORDINATES: Final = re.compile(
     r"(?P<group>[\w.-]+):(?P<artifact>[\w.-]+):(?P<version>[\w.-]+)(:(?P<classifier>[\w.-]+))?@(?P<kind>[a-z.]+)"
 )
@@ -40,18 +31,14 @@ _THREADS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Jar:
-    places: tuple[str, ...]
+class Coordinates:
     group: str
     artifact: str
     version: str
     classifier: str
     kind: str
-    size: int
-    sha256: str
 
-    @property
-    def coordinates(self) -> str:
+    def __str__(self) -> str:
         classifier = f":{self.classifier}" if self.classifier else ""
         return f"{self.group}:{self.artifact}:{self.version}{classifier}@{self.kind}"
 
@@ -59,6 +46,21 @@ class Jar:
     def filename(self) -> str:
         classifier = f"-{self.classifier}" if self.classifier else ""
         return f"{self.artifact}-{self.version}{classifier}.{self.kind}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Jar:
+    places: tuple[str, ...]
+    coordinates: Coordinates
+    size: int
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        return self.coordinates.filename
+
+    def __str__(self) -> str:
+        return f"{','.join(self.places)} {self.coordinates} {self.size} {self.sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,13 @@ def _parse(line: str, where: str) -> Jar:
         raise StackError(f"{where}: unknown place in {fields[0]!r}; known: {', '.join(PLACES)}")
     return Jar(
         places=places,
-        group=match["group"],
-        artifact=match["artifact"],
-        version=match["version"],
-        classifier=match["classifier"] or "",
-        kind=match["kind"],
+        coordinates=Coordinates(
+            group=match["group"],
+            artifact=match["artifact"],
+            version=match["version"],
+            classifier=match["classifier"] or "",
+            kind=match["kind"],
+        ),
         size=int(fields[2]),
         sha256=fields[3],
     )
@@ -153,7 +157,7 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -174,7 +178,7 @@ def _check_sizes(store: Path, jars: Iterable[Jar]) -> None:
 
 def _check_bytes(store: Path, jars: Iterable[Jar]) -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
-        checks = {pool.submit(_sha256, store / jar.filename): jar for jar in jars}
+        checks = {pool.submit(sha256, store / jar.filename): jar for jar in jars}
         for check in as_completed(checks):
             if check.result() != checks[check].sha256:
                 jar = checks[check]
@@ -194,7 +198,7 @@ def _fetch(store: Path, missing: list[Jar], out: TextIO) -> None:
         try:
             for download in as_completed(downloads):
                 jar, path = downloads[download], download.result()
-                _check_download(jar, path)
+                check_download(jar, path)
                 path.replace(store / jar.filename)
                 progress.done()
         except BaseException:
@@ -203,8 +207,8 @@ def _fetch(store: Path, missing: list[Jar], out: TextIO) -> None:
     progress.end()
 
 
-def _check_download(jar: Jar, path: Path) -> None:
-    if path.stat().st_size != jar.size or _sha256(path) != jar.sha256:
+def check_download(jar: Jar, path: Path) -> None:
+    if path.stat().st_size != jar.size or sha256(path) != jar.sha256:
         raise StackError(
             f"{jar.coordinates} was downloaded and differs from connect/jars.lock:"
             " it is thrown away. Try again; if it differs again, ask a maintainer."
@@ -227,9 +231,10 @@ def _download(jar: Jar, part: Path, add: Callable[[int], None]) -> Path:
             local_repos=[],
             timeout=30,
         )
-        component = context.project(jar.group, jar.artifact).at_version(jar.version)
+        wanted = jar.coordinates
+        component = context.project(wanted.group, wanted.artifact).at_version(wanted.version)
         try:
-            return Path(component.artifact(jar.classifier, jar.kind).resolve())
+            return Path(component.artifact(wanted.classifier, wanted.kind).resolve())
         except Exception as error:  # noqa: BLE001 - whatever the library raises, the jar is not here
             fault = error
             threading.Event().wait(attempt)
@@ -289,7 +294,7 @@ def _lay_out(store: Path, jars: Iterable[Jar], layout: Path) -> None:
 
 
 def _place(source: Path, jar: Jar, folder: Path) -> None:
-    if jar.kind == "tar.gz":
+    if jar.coordinates.kind == "tar.gz":
         with tarfile.open(source) as archive:
             if hasattr(
                 tarfile, "data_filter"
@@ -298,7 +303,7 @@ def _place(source: Path, jar: Jar, folder: Path) -> None:
             archive.extractall(folder)  # noqa: S202
         return
     if folder.name == "local-plugin":
-        folder /= jar.artifact  # a plugin is a folder of its own
+        folder /= jar.coordinates.artifact  # a plugin is a folder of its own
         folder.mkdir()
     (folder / jar.filename).symlink_to(source.resolve())
 
@@ -312,7 +317,7 @@ def _unpacked(layout: Path) -> list[Path]:
 
 
 def _write_sums(layout: Path) -> None:
-    lines = [f"{_sha256(path)}  {path.relative_to(layout)}\n" for path in _unpacked(layout)]
+    lines = [f"{sha256(path)}  {path.relative_to(layout)}\n" for path in _unpacked(layout)]
     (layout / "unpacked.sha256").write_text("".join(lines), encoding="utf-8")
 
 
@@ -329,7 +334,7 @@ def _check_unpacked(layout: Path) -> None:
     for name in sorted(wanted.keys() ^ found.keys()):
         raise _differs(layout, f"{name}, unpacked in the cache,")
     with ThreadPoolExecutor(_THREADS) as pool:
-        for name, digest in zip(found, pool.map(_sha256, found.values()), strict=True):
+        for name, digest in zip(found, pool.map(sha256, found.values()), strict=True):
             if digest != wanted[name]:
                 raise _differs(layout, f"a byte of {name}, unpacked in the cache,")
 
@@ -341,66 +346,12 @@ def install(target: Path, places: Iterable[str] = ("worker", "agent", "plugin"))
         shutil.copytree(jars.folder / place, target / place, dirs_exist_ok=True)
 
 
-def write_lock(lock: Path = LOCK) -> int:
-    """Resolve the pom with Maven and write down what it chose; how many jars that is."""
-    mvn = shutil.which("mvn")
-    if mvn is None:
-        raise StackError(
-            "`mvn` is not on PATH. Only renewing the lock needs Maven; using it does not."
-        )
-    places: dict[tuple[str, ...], set[str]] = {}
-    files: dict[tuple[str, ...], Path] = {}
-    for profile in PROFILES:
-        for key, path in _resolve(mvn, profile):
-            places.setdefault(key, set()).add(_place_of(profile, key))
-            files[key] = path
-    jars = sorted(
-        Jar(
-            places=tuple(place for place in PLACES if place in places[key]),
-            group=key[0],
-            artifact=key[1],
-            version=key[2],
-            classifier=key[3],
-            kind=key[4],
-            size=path.stat().st_size,
-            sha256=_sha256(path),
-        )
-        for key, path in files.items()
-    )
-    lines = [f"{','.join(j.places)} {j.coordinates} {j.size} {j.sha256}\n" for j in jars]
-    lock.write_text(HEADER + "".join(lines), encoding="utf-8")
-    return len(read_lock(lock))
-
-
-def _place_of(profile: str, key: tuple[str, ...]) -> str:
-    if key[4] == "tar.gz":
-        return "plugin"
-    return "agent" if key[1].endswith("javaagent") else profile
-
-
-def _resolve(mvn: str, profile: str) -> list[tuple[tuple[str, ...], Path]]:
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "list"
-        command = [mvn, "-B", "-q", "-f", str(POM), "-P", profile, "dependency:list"]
-        options = ["-DincludeScope=runtime", "-DoutputAbsoluteArtifactFilename=true"]
-        subprocess.run([*command, *options, f"-DoutputFile={output}"], check=True, timeout=600)
-        lines = output.read_text(encoding="utf-8").splitlines()
-    return [_parse_maven(line.strip()) for line in lines if line.count(":") >= 5]
-
-
-def _parse_maven(line: str) -> tuple[tuple[str, ...], Path]:
-    # group:artifact:type[:classifier]:version:scope:/path
-    fields = re.sub(r"\x1b\[[0-9;]*m", "", line).split(" ")[0].split(":")
-    path = Path(fields[-1])
-    group, artifact, kind = fields[:3]
-    classifier = fields[3] if len(fields) == 7 else ""
-    return (group, artifact, fields[-3], classifier, kind), path
-
-
 def main(arguments: list[str]) -> int:
+    from devstack import lock_jars  # noqa: PLC0415 - it builds on this module
+
     match arguments:
         case ["lock"]:
-            print(f"{LOCK.name}: {write_lock()} jars")
+            print(f"{LOCK.name}: {lock_jars.write(LOCK)} jars")
         case ["fetch"]:
             print(f"jars are in {provide().folder}")
         case ["install", target]:
