@@ -94,10 +94,11 @@ class Scrubber:
     copying one are each a single step of the interpreter, so no value is ever lost.
     """
 
-    __slots__ = ("__forms",)
+    __slots__ = ("__forms", "__needles")
 
     def __init__(self, values: Iterable[str | Redacted] = ()) -> None:
         self.__forms: dict[str, frozenset[str]] = {}
+        self.__needles: tuple[int, frozenset[str]] = (0, frozenset())
         for value in values:
             self.remember(value)
 
@@ -109,7 +110,12 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """Replace every form of every remembered value by a mask."""
-        return _mask(text, frozenset().union(*self.__forms.copy().values()))
+        count, needles = self.__needles
+        if count != len(self.__forms):  # it only grows, so its size tells whether it changed
+            known = self.__forms.copy()
+            needles = frozenset().union(*known.values())
+            self.__needles = (len(known), needles)
+        return _mask(text, needles)
 
     def __repr__(self) -> str:
         return f"Scrubber({len(self.__forms)} values)"
