@@ -18,7 +18,7 @@ our own bug.
 from __future__ import annotations
 
 
-class Fault(Exception):  # noqa: N818 - the project's word; "error" is what a foreign system says
+class Fault(Exception):
     """A classified failure; `message` is already scrubbed of secrets when it gets here."""
 
     def __init__(self, reason: str, message: str, *, retry_after: float | None = None) -> None:

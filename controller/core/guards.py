@@ -64,7 +64,7 @@ class Refusal:
     message: str
 
 
-class RefusedDeletion(ValueError):  # noqa: N818 - a refusal is the guards doing their work
+class RefusedDeletion(ValueError):
     """At least one guard does not hold; all that do not are told."""
 
     def __init__(self, refusals: tuple[Refusal, ...]) -> None:

@@ -56,7 +56,7 @@ _HOMOGLYPHS: Final = {
 _DIGITS: Final = str.maketrans({"0": "o", "1": "l", "|": "l", "i": "l"})
 
 
-class RefusedStage(ValueError):  # noqa: N818 - reads as what it is: no error of the program
+class RefusedStage(ValueError):
     """No stage, or one that could be mistaken for another: no action at all."""
 
 
