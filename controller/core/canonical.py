@@ -1,25 +1,25 @@
-"""When two texts of a connector's config mean the same, so that no restart is spent on the spelling.
+"""When two texts of a connector's config mean the same, so that no restart is spent on spelling.
 
-Each write bounces the connector, so what Connect and Debezium read alike compares alike; and nothing
+Each write bounces the connector, so what Connect and Debezium read alike compares alike; nothing
 more, because a difference that is overlooked is never repaired. Decided so:
 
-    class names     an alias is its class: Connect resolves `PostgresConnector` and `Postgres` itself.
-                    Only classes that this system allows are known; any other name stays a text.
-    booleans        `True` is `true`: every reader of a boolean ignores case. Not where the value is a
-                    name, which stays as it is.
-    sets            the order and the repetition of what is captured do not count, nor blanks around an
-                    item. The order of `table.include.list` decides which table a snapshot reads first;
-                    a snapshot already begun does not look again.
-    sequences       blanks do not count, but the order does: `transforms` apply one after the other, and
-                    the first of `topic.creation.groups` that matches wins.
-    masked values   a mask (`********`) is a text like any other, so it differs from whatever is
-                    declared and is overwritten: someone put back what a page or a log had shown.
-                    Connect itself returns references as they were written, never a mask.
-    `name`          Connect adds it and a PATCH can corrupt it, so desired configs have it and it is
-                    compared as any key.
+    class names    an alias is its class: Connect resolves `PostgresConnector` and `Postgres`
+                   itself. Only classes that this system allows are known; others stay a text.
+    booleans       `True` is `true`: every reader of a boolean ignores case. Not where the value is
+                   a name, which stays as it is.
+    sets           the order and the repetition of what is captured do not count, nor blanks around
+                   an item. The order of `table.include.list` decides which table a snapshot reads
+                   first; a snapshot already begun does not look again.
+    sequences      blanks do not count, but the order does: `transforms` apply one after the other,
+                   and the first of `topic.creation.groups` that matches wins.
+    masked values  a mask (`********`) is a text like any other, so it differs from whatever is
+                   declared and is overwritten: someone put back what a page or a log had shown.
+                   Connect itself returns references as they were written, never a mask.
+    `name`         Connect adds it and a PATCH can corrupt it, so desired configs have it and it is
+                   compared as any key.
 
-Numbers, regular expressions and unknown keys are compared to the letter. `message.key.columns` too:
-the order of its columns is the order of the fields in the key.
+Numbers, regular expressions and unknown keys are compared to the letter. `message.key.columns`
+too: the order of its columns is the order of the fields in the key.
 """
 
 from __future__ import annotations
