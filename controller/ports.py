@@ -43,13 +43,13 @@ class ConnectClient(Protocol):
     def observe(self, names: Collection[str]) -> Snapshot[ObservedConnector]:
         """Must show every connector there is, in one call while none of `names` is missing.
 
-        A missing one must be Absent only when `/health` and the plain list both answered 200 and it
-        is still missing, else Unknown. One that exists but has no status yet is PENDING.
+        A missing one must be Absent only when `/health` and the plain list both answered 200 and
+        it is still missing, else Unknown. One that exists but has no status yet is PENDING.
         """
         ...
 
     def offsets(self, name: str) -> Offsets:
-        """Must answer () for a connector without offsets; entries with a null offset are left out."""
+        """Must answer () for one without offsets; entries with a null offset are left out."""
         ...
 
     def validate(self, connector_class: str, config: Mapping[str, str]) -> Sequence[FieldError]:
@@ -74,7 +74,7 @@ class KafkaClient(Protocol):
     def cluster_id(self) -> str: ...
 
     def observe(self, names: Collection[str]) -> Snapshot[ObservedTopic]:
-        """Must describe by name, in two calls, and never create; Absent only on the broker's word."""
+        """Must describe by name, in two calls, never create; Absent only on the broker's word."""
         ...
 
     def list_topics(self) -> Mapping[str, str]:
@@ -165,7 +165,7 @@ class StateStore(Protocol):
         expected: int | None = None,
         expires: float | None = None,
     ) -> int:
-        """Must write only if the revision is `expected` (0: not there; None: any), else Conflict."""
+        """Must write only if the revision is `expected` (0: not there; None: any), or Conflict."""
         ...
 
     def delete(self, key: str, *, expected: int | None = None) -> None:
@@ -213,3 +213,9 @@ class Recorder(Protocol):
     def condition_set(self, kind: str, name: str, condition: str, status: str) -> None: ...
 
     def drift_seen(self, kind: str, name: str) -> None: ...
+
+    def held_set(self, reasons: Mapping[str, int]) -> None: ...
+
+    def orphans_set(self, count: int) -> None: ...
+
+    def revision_set(self, revision: str, commit: str | None, *, stale: bool) -> None: ...

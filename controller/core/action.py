@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from controller.core.guards import PermittedDeletion
+from controller.core.guards import PermittedConnectorDeletion, PermittedDeletion
 from controller.core.model import Json, Login, VersionKey
 from controller.core.redact import Redacted
 
@@ -49,11 +49,11 @@ class WriteReady:
 
 @dataclass(frozen=True, slots=True)
 class ProbeLogin:
-    """Try one login; the outcome is remembered under `record`."""
+    """Try one login; the outcome is remembered, also with the refused write that asked for it."""
 
     version: VersionKey
     login: Login
-    record: str
+    refusal: str = ""  # the record of the refused write
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +96,20 @@ class AlterTopic:
 
 @dataclass(frozen=True, slots=True)
 class CreateConnector:
-    """Create it STOPPED (KIP-980)."""
+    """Create it STOPPED (KIP-980); the digest names the desired config it carries."""
 
     name: str
     config: Mapping[str, str]
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PutConfig:
+    """Write the whole config; the digest names the desired config it carries."""
+
     name: str
     config: Mapping[str, str]
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class DeleteConnector:
-    name: str
+    """Delete what every guard permitted: this stage's mark and prefix, on an ephemeral stage."""
+
+    permit: PermittedConnectorDeletion
 
 
 @dataclass(frozen=True, slots=True)

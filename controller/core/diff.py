@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -26,6 +28,11 @@ Diff: TypeAlias = "tuple[Change, ...]"
 Canon: TypeAlias = "Callable[[str, str], str]"
 
 
+def hash_config(config: Mapping[str, str]) -> str:
+    """Name a config by its content; references are text, so no secret is in it."""
+    return hashlib.sha256(json.dumps(dict(config), sort_keys=True).encode()).hexdigest()[:16]
+
+
 def same(_key: str, value: str) -> str:
     return value
 
@@ -38,9 +45,11 @@ def diff_config(
     only_desired: bool = False,
     canonical: Canon = same,
 ) -> Diff:
-    """Compare two configs after `canonical(key, value)`; with `only_desired` extra keys are theirs."""
+    """Compare after `canonical(key, value)`; with `only_desired` extra keys are not ours."""
     keys = set(desired) if only_desired else set(desired) | set(observed)
-    changes = (Change(key, observed.get(key), desired.get(key)) for key in sorted(keys - set(ignore)))
+    changes = (
+        Change(key, observed.get(key), desired.get(key)) for key in sorted(keys - set(ignore))
+    )
     return tuple(change for change in changes if _differs(change, canonical))
 
 

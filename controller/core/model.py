@@ -12,7 +12,7 @@ from controller.core.faults import Fault
 from controller.core.redact import Redacted
 from controller.core.reference import Template
 
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 T = TypeVar("T")
 
 
@@ -21,6 +21,7 @@ class Kind(StrEnum):
 
     SECRET = "secret"  # noqa: S105 - a kind of resource
     WORKER = "worker"
+    LOGIN = "login"
     TOPIC = "topic"
     CONNECTOR = "connector"
 
@@ -46,6 +47,10 @@ def connector_key(name: str) -> ResourceKey:
 
 def secret_key(name: str) -> ResourceKey:
     return ResourceKey(Kind.SECRET, name)
+
+
+def login_key(connector: str) -> ResourceKey:
+    return ResourceKey(Kind.LOGIN, connector)
 
 
 WORKER = ResourceKey(Kind.WORKER, "ready")
@@ -222,6 +227,7 @@ class DesiredConnector:
     config: Mapping[str, str]
     versions: frozenset[VersionKey]  # the secret versions its config names
     fallback: frozenset[str]  # names of secrets that came from wms/default
+    rendered: frozenset[VersionKey] = frozenset()  # all it was rendered from, public fields too
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,3 +180,14 @@ def _aligned(raw: bytes, offset: int) -> str:
 
 def _bytes(value: str) -> bytes:
     return value.encode(errors="surrogatepass")  # JSON can carry half a surrogate pair
+
+
+_SENSITIVE: Final = re.compile(
+    r"pass(word|phrase|wd)?\b|secret|token|credential|jaas|private[._-]?key|keystore\.key|api[._-]?key",
+    re.IGNORECASE,
+)
+
+
+def is_sensitive(key: str) -> bool:
+    """Tell whether what stands under a config key may be a secret, by the key's name alone."""
+    return bool(_SENSITIVE.search(key))

@@ -1,0 +1,57 @@
+# Everything a newcomer needs is Python >= 3.11, make and a network.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JARS := $(VENV)/.jars
+STAGE ?= main
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check unit bench format lock lock-jars clean
+
+help: ## show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what requirements.lock names into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ## prepare .venv (with .venv/bin/wmsctl) and the jars
+	@$(BIN)/python -m devstack setup
+
+demo: setup ## run the main job on the local stack and show it, then end
+	@$(BIN)/python -m devstack demo
+
+up: setup ## start the local stack with the controller and stay
+	@$(BIN)/python -m devstack up
+
+test: setup check ## all tests, unit to end to end
+	@$(BIN)/python -m pytest tests/contract tests/integration tests/e2e tests/sim -q
+
+check: $(STAMP) ## format, lint, types, import contracts, unit and property tests
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@mkdir -p build; $(BIN)/lint-imports --no-cache > build/imports.log 2>&1 || { cat build/imports.log; exit 1; }
+	@$(BIN)/python -m pytest tests/unit tests/property -q -n 2
+
+bench: setup ## measure on the real stack beside a raw script; writes build/bench.json
+	@$(BIN)/python -m tests.bench
+
+format: $(STAMP) ## format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+lock: $(STAMP) ## renew requirements.lock (a maintainer's command)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-find-links --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+
+lock-jars: $(STAMP) ## renew connect/jars.lock with Maven (a maintainer's command)
+	@$(BIN)/python -m devstack.lock
+
+clean: ## remove what make made, but not the download caches
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

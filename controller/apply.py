@@ -1,0 +1,227 @@
+"""Apply a plan step by step; every outcome is a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from controller.core.action import (
+    Action,
+    AddPartitions,
+    AlterTopic,
+    CreateConnector,
+    CreateTopic,
+    Forget,
+    Pause,
+    ProbeLogin,
+    PutConfig,
+    Remember,
+    RemoveSecretFiles,
+    Restart,
+    Resume,
+    Stop,
+    ValidateConfig,
+    WriteReady,
+    WriteSecretFiles,
+    is_own,
+)
+from controller.core.decision import Act, Decision
+from controller.core.faults import Fault, Rejected, Unavailable
+from controller.core.hold import OWN_KINDS, hold
+from controller.core.model import Json, ProbeOutcome, ResourceKey
+from controller.core.plan import Plan, Step
+from controller.core.probe import bad_record, probe_record, stamp_after
+from controller.core.refusal import probed, refusal_record, refused, validated
+from controller.core.track import after_fault, after_write, keep_track
+from controller.ports import (
+    Clock,
+    ConnectClient,
+    KafkaClient,
+    LoginProbe,
+    SecretFiles,
+    StateStore,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One action and how it ended; no fault means that the system said yes."""
+
+    key: ResourceKey
+    action: Action
+    fault: Fault | None
+    seconds: float
+
+    @property
+    def result(self) -> str:
+        return "applied" if self.fault is None else type(self.fault).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one step that was to act; `held` when somebody held it at the last moment."""
+
+    step: Step
+    applied: tuple[Applied, ...] = ()
+    held: Decision | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        return next((one.fault for one in self.applied if one.fault is not None), None)
+
+
+class Applier:
+    """Performs actions on the real systems, one request each, none twice."""
+
+    def __init__(
+        self,
+        *,
+        connect: ConnectClient,
+        kafka: Callable[[], KafkaClient],
+        files: SecretFiles,
+        probe: LoginProbe,
+        store: StateStore,
+        clock: Clock,
+        jitter: Callable[[], float],
+        told: Callable[[Step, Applied], None],
+    ) -> None:
+        self._connect = connect
+        self._kafka = kafka
+        self._files = files
+        self._probe = probe
+        self._store = store
+        self._clock = clock
+        self._jitter = jitter
+        self._told = told
+
+    def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
+        """Take the steps in order; one that faults stops itself and no other."""
+        return tuple(
+            self._apply_step(step, step.decision, stopping)
+            for step in plan.steps
+            if isinstance(step.decision, Act) and not stopping()
+        )
+
+    def keep(self, plan: Plan) -> Fault | None:
+        """Put what is to be remembered; the first fault ends it, the next cycle goes on."""
+        for action in plan.memory:
+            try:
+                self._remember(action)
+            except Fault as fault:
+                return fault
+        return None
+
+    def _apply_step(self, step: Step, act: Act, stopping: Callable[[], bool]) -> Outcome:
+        held = self._held(step, act)
+        if held is not None:
+            return Outcome(step, held=held)
+        applied: list[Applied] = []
+        for action in act.actions:
+            if stopping():
+                break
+            applied.append(self._apply_action(step, action))
+            if applied[-1].fault is not None:
+                break
+        outcome = Outcome(step, tuple(applied))
+        self._track(outcome)
+        return outcome
+
+    def _held(self, step: Step, act: Act) -> Decision | None:
+        """Look once more, right before acting, whether a person said stop meanwhile."""
+        if step.key.kind in OWN_KINDS:
+            return None
+        try:
+            records = self._store.load()
+        except Fault as fault:
+            records, why = {}, f"the state store cannot be read: {fault.message}"
+            standing = replace(step.standing, records=records, observe_only=why)
+        else:
+            standing = replace(step.standing, records=records)
+        decision = hold(act, standing)
+        return None if decision is act else decision
+
+    def _apply_action(self, step: Step, action: Action) -> Applied:
+        start = self._clock.monotonic()
+        fault: Fault | None = None
+        try:
+            self._perform(action)
+        except Fault as raised:
+            fault = raised
+        applied = Applied(step.key, action, fault, self._clock.monotonic() - start)
+        self._told(step, applied)
+        return applied
+
+    def _track(self, outcome: Outcome) -> None:
+        """Count what failed and what was written, so that the next plan can pace it."""
+        step, now = outcome.step, self._clock.now()
+        track = step.standing.track
+        if outcome.fault is not None:
+            track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
+        elif any(not is_own(one.action) for one in outcome.applied):
+            track = after_write(track, now=now)
+        else:
+            return
+        try:
+            for action in keep_track(self._store.load(), step.key, track):
+                self._remember(action)
+        except Fault:
+            return  # memory may only slow us down; without a store nothing more is written anyway
+
+    def _remember(self, action: Remember | Forget) -> None:
+        match action:
+            case Remember():
+                self._store.put(action.key, action.value, expires=action.expires)
+            case Forget():
+                self._store.delete(action.key)
+            case _:
+                assert_never(action)
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Remember() | Forget():
+                self._remember(action)
+            case WriteSecretFiles() | RemoveSecretFiles() | WriteReady():
+                self._files.apply(action)
+            case ProbeLogin():
+                self._probe_login(action)
+            case ValidateConfig():
+                errors = self._connect.validate(action.connector_class, action.config)
+                self._store.put(action.record, validated(self._value(action.record), errors))
+            case CreateTopic() | AddPartitions() | AlterTopic():
+                self._kafka().apply(action)
+            case CreateConnector() | PutConfig():
+                self._write_config(action)
+            case Resume() | Pause() | Stop() | Restart():
+                self._connect.apply(action)
+            case _:
+                assert_never(action)
+
+    def _write_config(self, action: CreateConnector | PutConfig) -> None:
+        try:
+            self._connect.apply(action)
+        except Rejected as fault:
+            if fault.reason != "ConfigRefused":
+                raise
+            record = refusal_record(action.name)
+            now = self._clock.now()
+            self._store.put(record, refused(self._value(record), action.digest, now))
+            raise Unavailable(
+                "ConfigRefused", f"{fault.message}; finding out why", retry_after=0.1
+            ) from fault
+
+    def _probe_login(self, action: ProbeLogin) -> None:
+        address = action.login.address
+        outcome, message = self._probe.probe(action.login)
+        record = probe_record(action.version, address)
+        now = self._clock.now()
+        self._store.put(record, stamp_after(self._value(record), outcome, message, now))
+        if outcome is ProbeOutcome.REFUSED:
+            bad: dict[str, Json] = {"message": message, "at": now}
+            self._store.put(bad_record(action.version, address), bad)
+        if action.refusal:
+            self._store.put(action.refusal, probed(self._value(action.refusal), outcome, message))
+
+    def _value(self, key: str) -> Mapping[str, Json]:
+        record = self._store.load().get(key)
+        return record.value if record is not None else {}

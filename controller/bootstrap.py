@@ -1,0 +1,219 @@
+"""The only place that constructs clients.
+
+Addresses that come from a secret may be missing or change, so what needs one is a factory.
+"""
+
+from __future__ import annotations
+
+import getpass
+import random
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from controller.apply import Applier
+from controller.core.model import Json, Revision
+from controller.core.redact import Redacted, Scrubber
+from controller.core.stage import Stage
+from controller.manifest import ManifestErrors, load
+from controller.observe import Manifests, Observer, Scope
+from controller.ports import (
+    Clock,
+    ConnectClient,
+    Folder,
+    KafkaClient,
+    LoginProbe,
+    SecretFiles,
+    SecretReader,
+    StateStore,
+)
+from controller.settings import BadSetting, Settings
+
+if TYPE_CHECKING:
+    from controller.adapters.connect_watch import ConnectStatusWatch
+
+CLIENT_ID = "wms-connector-controller"
+
+
+def overlay_of(stage: Stage, settings: Settings) -> str:
+    """Choose the overlay; `local` is for this machine only."""
+    overlay = settings.overlay or stage.default_overlay
+    if overlay == "local" and not settings.loopback_only:
+        raise BadSetting(
+            "overlay local is for loopback endpoints only: WMS_CONNECT_URL and WMS_AWS_ENDPOINT_URL "
+            "(or WMS_BROKER_STRING) must lead to 127.0.0.1"
+        )
+    if overlay != "local" and overlay != stage.default_overlay:
+        raise BadSetting(
+            f"stage {stage.name} takes overlay {stage.default_overlay} (or local), not {overlay}"
+        )
+    return overlay
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Every collaborator of one process, made when it is first used."""
+
+    settings: Settings
+    stage: Stage
+    overlay: str
+    settle: float = 0.3  # seconds between two reads of the manifests that must agree
+    on_request: Callable[[str], None] = lambda _name: None  # told of each REST or admin call
+
+    @cached_property
+    def scrubber(self) -> Scrubber:
+        """The one growing set of what must never be printed."""
+        return Scrubber()
+
+    @cached_property
+    def clock(self) -> Clock:
+        from controller.adapters.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def connect(self) -> ConnectClient:
+        from controller.adapters.connect import ConnectRest
+
+        return ConnectRest(
+            self.settings.connect_url,
+            scrub=self.scrubber.scrub,
+            read_deadline=self.settings.read_deadline,
+            write_deadline=self.settings.write_deadline,
+            on_request=lambda _method, _path: self.on_request("connect"),
+        )
+
+    def kafka_config(self, line: str, client_id: str) -> dict[str, Any]:
+        from controller.adapters.kafka_security import KafkaSecurity, SecurityKind, client_config
+
+        settings = self.settings
+        password = settings.kafka_password
+        if password:
+            self.scrubber.remember(password)
+        security = KafkaSecurity(
+            kind=SecurityKind(settings.kafka_security),
+            username=Redacted(settings.kafka_username) if settings.kafka_username else None,
+            password=Redacted(password) if password else None,
+            ca_location=settings.kafka_ca_location,
+            region=settings.aws_region,
+        )
+        return client_config(line, security, client_id, scrub=self.scrubber.scrub)
+
+    def kafka(self, line: str) -> KafkaClient:
+        from controller.adapters.kafka import KafkaAdmin
+
+        return KafkaAdmin(
+            self.kafka_config(line, f"{CLIENT_ID}-{self.stage.name}"),
+            scrub=self.scrubber.scrub,
+            read_seconds=self.settings.kafka_deadline,
+            write_seconds=self.settings.kafka_deadline,
+            on_request=lambda _name: self.on_request("kafka"),
+        )
+
+    @cached_property
+    def secrets(self) -> SecretReader:
+        from controller.adapters.secrets import SecretsManager, client_factory
+
+        return SecretsManager(
+            client_factory(
+                region=self.settings.aws_region, endpoint_url=self.settings.aws_endpoint_url
+            ),
+            remember=self.scrubber.remember,
+            scrub=self.scrubber.scrub,
+        )
+
+    @cached_property
+    def files(self) -> SecretFiles:
+        from controller.adapters.secret_files import SecretVolume
+
+        return SecretVolume(self.settings.secrets_root)
+
+    @cached_property
+    def probe(self) -> LoginProbe:
+        from controller.adapters.login_probe import DatabaseProbe
+
+        return DatabaseProbe(deadline=self.settings.probe_deadline, scrub=self.scrubber.scrub)
+
+    @cached_property
+    def store(self) -> StateStore:
+        from controller.adapters.state_file import StateFile
+
+        return StateFile(self.settings.state_file, clock=self.clock)
+
+    @cached_property
+    def manifests(self) -> Manifests:
+        from controller.adapters.manifests_folder import ManifestFolder
+
+        source = ManifestFolder(
+            self.settings.manifests, settle=self.settle, commit=self.settings.manifests_commit
+        )
+        return Manifests(source, self.load, ManifestErrors)
+
+    def load(self, folder: Folder) -> Revision:
+        """Read a folder's text as this stage's revision; raises ManifestErrors."""
+        return load(folder.files, stage=self.stage, overlay=self.overlay, commit=folder.commit)
+
+    @cached_property
+    def observer(self) -> Observer:
+        return Observer(
+            Scope(
+                stage=self.stage,
+                root=str(self.settings.secrets_root),
+                prefix=self.settings.secret_prefix,
+                broker_secret=self.settings.broker_secret,
+                broker_string=self.settings.broker_string,
+            ),
+            manifests=self.manifests,
+            connect=self.connect,
+            kafka=self.kafka,
+            secrets=self.secrets,
+            files=self.files,
+            store=self.store,
+            clock=self.clock,
+        )
+
+    def applier(self, told: Callable[..., None]) -> Applier:
+        return Applier(
+            connect=self.connect,
+            kafka=self.observer.kafka.current,
+            files=self.files,
+            probe=self.probe,
+            store=self.store,
+            clock=self.clock,
+            jitter=jitter,
+            told=told,
+        )
+
+    def watch(
+        self, line: str, interesting: Callable[[str], bool], wake: Callable[[str], None]
+    ) -> ConnectStatusWatch:
+        from controller.adapters.connect_watch import ConnectStatusWatch
+
+        return ConnectStatusWatch(
+            self.kafka_config(line, f"{CLIENT_ID}-watch-{self.stage.name}"),
+            topic=self.stage.connect_topics["status"],
+            interesting=interesting,
+            wake=wake,
+        )
+
+
+def build(settings: Settings, *, settle: float = 0.3) -> Parts:
+    """Refuse a doubtful stage or overlay before anything is constructed."""
+    stage = Stage.parse(settings.stage)
+    return Parts(settings, stage, overlay_of(stage, settings), settle)
+
+
+def jitter() -> float:
+    return random.random()  # noqa: S311 - spreads load, guards nothing
+
+
+def identity() -> dict[str, Json]:
+    """Tell who this process is, for the alive record and for records that people leave."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's uid without a name
+        user = "unknown"
+    return {"host": socket.gethostname(), "user": user, "thread": threading.current_thread().name}

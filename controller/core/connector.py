@@ -1,0 +1,317 @@
+"""What to do about one connector; the twin of topic.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from controller.core.action import (
+    Action,
+    CreateConnector,
+    Forget,
+    Pause,
+    PutConfig,
+    Remember,
+    Restart,
+    Resume,
+    Stop,
+)
+from controller.core.canonical import canonical
+from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
+from controller.core.diff import Diff, diff_config, hash_config
+from controller.core.model import (
+    Absent,
+    ConnectorManifest,
+    DesiredConnector,
+    ObservedConnector,
+    Offsets,
+    RunState,
+    Unknown,
+    Unresolved,
+    VersionKey,
+)
+from controller.core.risk import consequence, risk_of_connector, worst
+from controller.core.stage import MARK_KEY
+
+IMMUTABLE: Final = (
+    "connector.class",
+    "topic.prefix",
+    "schema.history.internal.kafka.topic",
+    "database.dbname",
+    "database.pdb.name",
+)
+HISTORY_KEY: Final = "schema.history.internal.kafka.topic"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorMemory:
+    """What is remembered of a connector."""
+
+    known: bool = False  # the store has records of it: it is ours without looking at its mark
+    applied: bool = False  # this generation was converged before
+    applied_versions: frozenset[VersionKey] = frozenset()
+    stopped_by_us: bool = False
+    restart_due: bool = False  # files its tasks could not read are there now
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else was observed that bears on one connector."""
+
+    mark: str
+    protected: bool  # a named stage: what may cost data needs a person
+    missing: tuple[str, ...] = ()  # topics and secret files that it needs and that are not there
+    offsets: Offsets | Unknown | None = None  # None: nobody asked
+    rivals: tuple[str, ...] = ()  # others with its prefix or history topic
+
+
+def stopped_record(name: str) -> str:
+    return f"stamp/stopped:{name}"
+
+
+def restart_record(name: str) -> str:
+    return f"stamp/restart:{name}"
+
+
+def decide_connector(
+    desired: DesiredConnector | Unresolved,
+    observed: ObservedConnector | Absent | Unknown,
+    memory: ConnectorMemory,
+    around: Surroundings,
+) -> Decision:
+    if isinstance(observed, Unknown):
+        return Wait(observed.fault.reason, observed.fault.message)
+    if isinstance(observed, ObservedConnector):
+        foreign = _foreign(observed, memory, around)
+        if foreign is not None:
+            return foreign
+    if isinstance(desired, Unresolved):
+        return _unresolved(desired)
+    if isinstance(observed, Absent):
+        return _create(desired, around)
+    return _correct(desired, observed, memory, around)
+
+
+def diff_connector(desired: DesiredConnector, observed: ObservedConnector) -> Diff:
+    """Compare the whole config: extra keys are drift, ignored keys are nobody's business."""
+    return diff_config(
+        desired.config, observed.config, ignore=desired.manifest.ignore, canonical=canonical
+    )
+
+
+def _unresolved(desired: Unresolved) -> Decision:
+    if desired.retry:
+        return Wait(desired.reason, desired.message)
+    return Stall(desired.reason, desired.message)
+
+
+def _foreign(
+    observed: ObservedConnector, memory: ConnectorMemory, around: Surroundings
+) -> Stall | None:
+    mark = observed.config.get(MARK_KEY)
+    if mark == around.mark:
+        return None
+    if mark:
+        return Stall("OtherMark", f"it is marked as {mark}'s and is not written to")
+    if memory.known or not around.protected:
+        return None
+    return Stall(
+        "Unadopted",
+        "a connector of this name is there without our mark: compare its config with the "
+        "manifest and its offsets with what you expect before it is taken over",
+    )
+
+
+def _create(desired: DesiredConnector, around: Surroundings) -> Decision:
+    name = desired.manifest.name
+    create = Act(
+        (
+            Remember(stopped_record(name), {"by": "create"}),
+            CreateConnector(name, desired.config, hash_config(desired.config)),
+        ),
+        "Create",
+        f"connector {name} is not there; it is created STOPPED and resumed after a look at its "
+        "offsets",
+        consequence="without offsets of its own it begins with a snapshot",
+    )
+    if around.rivals:
+        return Stall(
+            "PrefixInUse",
+            f"{', '.join(around.rivals)} has its topic prefix or schema history: two connectors "
+            "would write into one history; delete the other one first",
+            held=create,
+        )
+    if around.missing:
+        return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}", held=create)
+    return create
+
+
+def _correct(
+    desired: DesiredConnector,
+    observed: ObservedConnector,
+    memory: ConnectorMemory,
+    around: Surroundings,
+) -> Decision:
+    diff = diff_connector(desired, observed)
+    immutable = tuple(change for change in diff if change.field in IMMUTABLE)
+    if immutable:
+        return Stall("ImmutableField", _explain_immutable(desired, immutable), diff)
+    switch = _switch(desired.manifest, observed, memory, around)
+    if not diff:
+        return _settle(desired, observed, memory, switch)
+    if isinstance(switch, Stall):  # somebody's emergency brake: nothing is written meanwhile
+        return Stall(switch.reason, switch.message, diff)
+    files = tuple(need for need in around.missing if need.startswith("secret/"))
+    put = _put(desired, observed, diff, memory, switch)
+    if files:
+        return Wait("NeedsMissing", f"waits for {', '.join(files)}", diff=diff, held=put)
+    if around.protected and put.risk not in (Risk.NONE, Risk.RESTART):
+        fields = ", ".join(c.field for c in diff if risk_of_connector(c) is put.risk)
+        return Stall(
+            "AcceptanceRequired",
+            f"{fields}: {put.consequence}; a person must accept that",
+            diff,
+            put,
+        )
+    return put
+
+
+def _settle(
+    desired: DesiredConnector,
+    observed: ObservedConnector,
+    memory: ConnectorMemory,
+    switch: tuple[Action, ...] | Wait | Stall,
+) -> Decision:
+    """Decide once the config is right: only the run state is left."""
+    if isinstance(switch, Wait | Stall):
+        return switch
+    name = desired.manifest.name
+    if switch:
+        wanted = desired.manifest.run_state
+        reason = "Repair" if memory.applied else "Update"
+        difference = Difference.DRIFT if memory.applied else Difference.NEW_GENERATION
+        message = f"connector {name} is {observed.state} and declared {wanted}"
+        return Act(switch, reason, message, difference=difference)
+    if memory.restart_due and observed.state not in ("STOPPED", "PAUSED"):
+        return Act(
+            (Forget(restart_record(name)), Restart(name, only_failed=False)),
+            "ReadSecretsAgain",
+            f"the secret files that connector {name} names were missing and are there now",
+            difference=Difference.ROTATION,
+            risk=Risk.RESTART,
+            consequence=consequence((), Risk.RESTART),
+        )
+    return Converged()
+
+
+def _put(
+    desired: DesiredConnector,
+    observed: ObservedConnector,
+    diff: Diff,
+    memory: ConnectorMemory,
+    switch: tuple[Action, ...] | Wait,
+) -> Act:
+    name, ignore = desired.manifest.name, desired.manifest.ignore
+    kept = {key: value for key, value in observed.config.items() if key in ignore}
+    ours = {key: value for key, value in desired.config.items() if key not in ignore}
+    put = PutConfig(name, {**ours, **kept}, hash_config(desired.config))
+    switches = switch if isinstance(switch, tuple) else ()
+    difference = _difference(desired, diff, memory)
+    risk = worst(risk_of_connector(change) for change in diff)
+    fields = ", ".join(change.field for change in diff[:6]) + (", ..." if len(diff) > 6 else "")
+    reason = {
+        Difference.DRIFT: "Repair",
+        Difference.NEW_GENERATION: "Update",
+        Difference.ROTATION: "Rotate",
+    }[difference]
+    return Act(
+        (put, *switches),
+        reason,
+        f"{fields} of connector {name} differs",
+        diff,
+        difference,
+        risk,
+        consequence((), risk),
+    )
+
+
+def _difference(desired: DesiredConnector, diff: Diff, memory: ConnectorMemory) -> Difference:
+    if not memory.applied:
+        return Difference.NEW_GENERATION
+    templates = desired.manifest.config
+    from_secrets = all(
+        change.field in templates and any(True for _ in templates[change.field].secrets())
+        for change in diff
+    )
+    if from_secrets and desired.rendered != memory.applied_versions:
+        return Difference.ROTATION
+    return Difference.DRIFT
+
+
+def _switch(
+    manifest: ConnectorManifest,
+    observed: ObservedConnector,
+    memory: ConnectorMemory,
+    around: Surroundings,
+) -> tuple[Action, ...] | Wait | Stall:
+    """Answer what brings the run state to what is declared; () when it is."""
+    wanted, name = manifest.run_state, manifest.name
+    if observed.state == "PENDING":
+        return Wait("Pending", f"connector {name} has no status yet", 1.0)
+    if wanted is RunState.STOPPED:
+        if observed.state == "STOPPED":
+            return ()
+        return (Remember(stopped_record(name), {"by": "stop"}), Stop(name))
+    if observed.state == "STOPPED":
+        return _start(manifest, memory, around)
+    if wanted is RunState.PAUSED:
+        return () if observed.state == "PAUSED" else (Pause(name),)
+    return (Resume(name),) if observed.state == "PAUSED" else ()
+
+
+def _start(
+    manifest: ConnectorManifest, memory: ConnectorMemory, around: Surroundings
+) -> tuple[Action, ...] | Wait | Stall:
+    name = manifest.name
+    if around.protected and not memory.stopped_by_us:
+        return Stall(
+            "StoppedByHand",
+            f"somebody stopped connector {name}; it stays so until somebody resumes it "
+            f"(PUT /connectors/{name}/resume)",
+        )
+    if around.missing:
+        return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}")
+    if around.offsets is None:
+        return Wait("OffsetsUnread", "its offsets are read before it is resumed", 0.0)
+    if isinstance(around.offsets, Unknown):
+        return Wait(around.offsets.fault.reason, around.offsets.fault.message)
+    return (Resume(name),) if manifest.run_state is RunState.RUNNING else (Pause(name),)
+
+
+def _explain_immutable(desired: DesiredConnector, immutable: Diff) -> str:
+    fields = ", ".join(f"{c.field} ({c.before} -> {c.after})" for c in immutable)
+    return (
+        f"{fields} cannot change on an existing connector {desired.manifest.name}: its offsets and "
+        "its history belong to the old value. Declare what is there, or declare a connector with "
+        "another name and delete this one by hand"
+    )
+
+
+def rivals_of(
+    manifest: ConnectorManifest, observed: Mapping[str, ObservedConnector]
+) -> tuple[str, ...]:
+    """Name the other connectors that write into the same prefix or history."""
+    return tuple(
+        sorted(
+            name
+            for name, other in observed.items()
+            if name != manifest.name and _shares(manifest, other.config)
+        )
+    )
+
+
+def _shares(manifest: ConnectorManifest, other: Mapping[str, str]) -> bool:
+    prefix = bool(manifest.topic_prefix) and other.get("topic.prefix") == manifest.topic_prefix
+    history = manifest.history_topic is not None
+    return prefix or (history and other.get(HISTORY_KEY) == manifest.history_topic)

@@ -1,0 +1,151 @@
+"""What is put into the store after a cycle, and how it shows that the store was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from controller.core.action import Forget, Remember
+from controller.core.connector import stopped_record
+from controller.core.decision import Converged, Decision
+from controller.core.delivery import delivered_record, delivered_value
+from controller.core.model import (
+    DesiredConnector,
+    Json,
+    Kind,
+    ObservedConnector,
+    ObservedTopic,
+    ResourceKey,
+    RunState,
+    Unknown,
+)
+from controller.core.refusal import read_refusal, refusal_record
+from controller.core.resolve import Resolution
+from controller.core.secret_path import named_fields
+from controller.core.stage import MARK_KEY
+from controller.core.track import Track, keep_track
+from controller.core.world import World
+
+BIRTH_RECORD = "birth/stage"
+
+
+def memory_lost(world: World) -> frozenset[str]:
+    """Name the connectors that are ours though the store knows nothing of them.
+
+    Without a birth record that is memory lost, not a first start: what they differ in is drift, and
+    a topic that they need and that is gone was there once.
+    """
+    if BIRTH_RECORD in world.records:
+        return frozenset()
+    return frozenset(
+        name
+        for name, connector in world.observed_connectors().items()
+        if connector.config.get(MARK_KEY) == world.stage.mark
+        and stopped_record(name) not in world.records
+        and f"applied/connector/{name}" not in world.records
+    )
+
+
+def keep_memory(
+    world: World,
+    decisions: Mapping[ResourceKey, Decision],
+    resolutions: Mapping[str, Resolution],
+) -> tuple[Remember | Forget, ...]:
+    """List what the store must be told; nothing when it knows it all."""
+    if isinstance(world.stored, Unknown) or world.revision is None:
+        return ()
+    wanted = {
+        **_topic_ids(world),
+        **_applied(world, decisions, resolutions),
+        **_delivered(world),
+        **_birth(world, decisions),
+    }
+    puts = (
+        Remember(key, value)
+        for key, value in wanted.items()
+        if key not in world.records or world.records[key].value != value
+    )
+    return (*puts, *_forgotten(world, resolutions), *_tracks(world, decisions))
+
+
+def _topic_ids(world: World) -> Mapping[str, dict[str, Json]]:
+    declared = world.revision.topics if world.revision is not None else ()
+    observed = (world.topics.get(topic.key) for topic in declared)
+    return {
+        f"topicId/{topic.key.name}": {"id": topic.topic_id}
+        for topic in observed
+        if isinstance(topic, ObservedTopic)
+    }
+
+
+def _applied(
+    world: World,
+    decisions: Mapping[ResourceKey, Decision],
+    resolutions: Mapping[str, Resolution],
+) -> Mapping[str, dict[str, Json]]:
+    found: dict[str, dict[str, Json]] = {}
+    if world.revision is None:
+        return found
+    for topic in world.revision.topics:
+        if isinstance(decisions.get(topic.key), Converged):
+            found[f"applied/{topic.key}"] = {"generation": topic.generation}
+    for manifest in world.revision.connectors:
+        desired = resolutions[manifest.name].desired
+        converged = isinstance(decisions.get(manifest.key), Converged)
+        if converged and isinstance(desired, DesiredConnector):
+            versions: list[Json] = [str(version) for version in sorted(desired.rendered)]
+            found[f"applied/{manifest.key}"] = {
+                "generation": manifest.generation,
+                "versions": versions,
+            }
+    return found
+
+
+def _delivered(world: World) -> Mapping[str, dict[str, Json]]:
+    declared = {m.name for m in world.revision.connectors} if world.revision is not None else set()
+    found: dict[str, dict[str, Json]] = {}
+    for name, connector in world.observed_connectors().items():
+        fields = named_fields(connector.config, world.root)
+        if name in declared and (fields or delivered_record(name) in world.records):
+            found[delivered_record(name)] = delivered_value(fields)
+    return found
+
+
+def _birth(
+    world: World, decisions: Mapping[ResourceKey, Decision]
+) -> Mapping[str, dict[str, Json]]:
+    converged = bool(decisions) and all(isinstance(d, Converged) for d in decisions.values())
+    if BIRTH_RECORD in world.records or not converged or isinstance(world.cluster_id, Unknown):
+        return {}
+    if world.revision is None or not (world.revision.topics or world.revision.connectors):
+        return {}
+    value: dict[str, Json] = {
+        "stage": world.stage.name,
+        "cluster_id": world.cluster_id,
+        "at": world.now,
+    }
+    return {BIRTH_RECORD: value}
+
+
+def _forgotten(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Forget]:
+    if world.revision is None:
+        return
+    for manifest in world.revision.connectors:
+        observed = world.connectors.get(manifest.key)
+        seen_running = isinstance(observed, ObservedConnector) and observed.state not in (
+            "STOPPED",
+            "PENDING",
+        )
+        stopped = stopped_record(manifest.name)
+        if seen_running and stopped in world.records and manifest.run_state is not RunState.STOPPED:
+            yield Forget(stopped)
+        record, desired = refusal_record(manifest.name), resolutions[manifest.name].desired
+        if record not in world.records or not isinstance(desired, DesiredConnector):
+            continue
+        if read_refusal(world.records, manifest.name, desired.config) is None:
+            yield Forget(record)
+
+
+def _tracks(world: World, decisions: Mapping[ResourceKey, Decision]) -> Iterator[Remember | Forget]:
+    for key, decision in decisions.items():
+        if isinstance(decision, Converged) and key.kind is not Kind.SECRET:
+            yield from keep_track(world.records, key, Track())

@@ -1,0 +1,398 @@
+"""The plan: all decisions of one cycle, in the order in which they are applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from controller.core.action import Action, Forget, ProbeLogin, Remember, is_own
+from controller.core.condition import Condition
+from controller.core.connector import (
+    ConnectorMemory,
+    Surroundings,
+    decide_connector,
+    diff_connector,
+    restart_record,
+    rivals_of,
+    stopped_record,
+)
+from controller.core.decision import Act, Converged, Decision, Stall, Wait
+from controller.core.delivery import decide_ready, decide_secret, secret_names
+from controller.core.guards import own_name
+from controller.core.hold import OWN_KINDS, Standing, hold
+from controller.core.memory import keep_memory, memory_lost
+from controller.core.model import (
+    WORKER,
+    ConnectorManifest,
+    DesiredConnector,
+    DesiredTopic,
+    Manage,
+    ObservedConnector,
+    ObservedDisk,
+    ObservedTopic,
+    ResourceKey,
+    Unresolved,
+    VersionKey,
+    connector_key,
+    login_key,
+    secret_key,
+    topic_key,
+)
+from controller.core.probe import (
+    ProbeDue,
+    ProbeLater,
+    Proved,
+    bad_record,
+    probe_record,
+    stamp_before,
+)
+from controller.core.refusal import decide_refused, read_refusal, refusal_record
+from controller.core.resolve import LoginNeed, Resolution, Vault, resolve
+from controller.core.secret_path import named_fields
+from controller.core.stage import MARK_KEY
+from controller.core.standing import conditions_of_connector, conditions_of_topic
+from controller.core.topic import TopicMemory, decide_topic
+from controller.core.track import read_track
+from controller.core.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done about one resource."""
+
+    key: ResourceKey
+    generation: str
+    decision: Decision
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps in order; `memory` is put into the store after them."""
+
+    steps: tuple[Step, ...]
+    memory: tuple[Remember | Forget, ...] = ()
+    orphans: tuple[ResourceKey, ...] = ()
+    conditions: Mapping[ResourceKey, tuple[Condition, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    @property
+    def converged(self) -> bool:
+        return all(isinstance(step.decision, Converged) for step in self.steps)
+
+    @property
+    def requeue_after(self) -> float | None:
+        """Tell in how many seconds, at the latest, something could be decided differently."""
+        delays = [
+            step.decision.requeue_after
+            for step in self.steps
+            if isinstance(step.decision, Wait) and step.decision.requeue_after is not None
+        ]
+        return min(delays, default=None)
+
+    def changes(self) -> Iterator[tuple[Step, Act]]:
+        """List what would change Kafka or Connect, held back or not."""
+        for step in self.steps:
+            act = _would(step.decision)
+            if act is not None and not all(is_own(action) for action in act.actions):
+                yield step, act
+
+
+def _would(decision: Decision) -> Act | None:
+    if isinstance(decision, Act):
+        return decision
+    return decision.held if isinstance(decision, Wait | Stall) else None
+
+
+def plan(world: World) -> Plan:
+    """Decide on everything, from what was observed and remembered alone."""
+    resolutions = {m.name: _resolve(m, world) for m in _connectors(world)}
+    steps = (
+        *_secret_steps(world),
+        *_login_steps(world, resolutions),
+        *_topic_steps(world),
+        *_connector_steps(world, resolutions),
+    )
+    return Plan(
+        steps=steps,
+        memory=keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
+        orphans=find_orphans(world),
+        conditions=_conditions(world, steps, resolutions),
+    )
+
+
+# --- what the manifests declare -------------------------------------------------------------
+
+
+def _connectors(world: World) -> tuple[ConnectorManifest, ...]:
+    found = world.revision.connectors if world.revision is not None else ()
+    return tuple(sorted(found, key=lambda manifest: manifest.key))
+
+
+def _topics(world: World) -> tuple[DesiredTopic, ...]:
+    found = world.revision.topics if world.revision is not None else ()
+    return tuple(sorted(found, key=lambda topic: topic.key))
+
+
+def _resolve(manifest: ConnectorManifest, world: World) -> Resolution:
+    observed = world.connectors.get(manifest.key)
+    named: tuple[VersionKey, ...] = ()
+    if isinstance(observed, ObservedConnector):
+        named = tuple(named_fields(observed.config, world.root))
+    vault = Vault(world.secrets, world.records, world.policy.probe, world.root, world.now)
+    return resolve(manifest, named, vault)
+
+
+def _step(
+    key: ResourceKey,
+    generation: str,
+    decision: Decision,
+    world: World,
+    of: ConnectorManifest | DesiredTopic | None = None,
+) -> Step:
+    standing = Standing(
+        key=of.key if of is not None else key,
+        track=read_track(world.records, key, generation),
+        now=world.now,
+        records=world.records,
+        observe_only=world.observe_only,
+        manage=of.manage if of is not None else Manage.RECONCILE,
+        suspended_in_manifest=of is not None and of.suspend,
+    )
+    held = decision if key.kind in OWN_KINDS else hold(decision, standing)
+    return Step(key, generation, held, standing)
+
+
+# --- own side -------------------------------------------------------------------------------
+
+
+def _secret_steps(world: World) -> Iterator[Step]:
+    for name in sorted(secret_names(world)):
+        yield _step(secret_key(name), "", decide_secret(name, world), world)
+    yield _step(WORKER, "", decide_ready(world), world)
+
+
+def _login_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Step]:
+    for manifest in _connectors(world):
+        need = resolutions[manifest.name].login
+        if need is None:
+            continue
+        decision = _decide_login(manifest, need, world)
+        yield _step(login_key(manifest.name), str(need.version), decision, world, manifest)
+
+
+def _decide_login(manifest: ConnectorManifest, need: LoginNeed, world: World) -> Decision:
+    intent = _probe_intent(manifest, world)
+    if intent is not None:
+        return _forget_probe(manifest, need, intent)
+    if isinstance(need.state, Proved) or _in_use(manifest, need, world):
+        return Converged()
+    if isinstance(need.state, ProbeLater):
+        return Wait("SourceUnreachable", need.state.message, need.state.at - world.now)
+    if not isinstance(need.state, ProbeDue):
+        return Stall("LoginRefused", need.state.message)
+    if world.connectors.fault is not None:
+        return Wait(world.connectors.fault.reason, world.connectors.fault.message)
+    address = need.login.address
+    stamp = stamp_before(world.records, need.version, address, world.now)
+    return Act(
+        (
+            Remember(probe_record(need.version, address), stamp),
+            ProbeLogin(need.version, need.login),
+        ),
+        "ProveLogin",
+        f"the login of {need.version} is tried before any connector gets it",
+    )
+
+
+def _in_use(manifest: ConnectorManifest, need: LoginNeed, world: World) -> bool:
+    observed = world.connectors.get(manifest.key)
+    if not isinstance(observed, ObservedConnector):
+        return False
+    return need.version in named_fields(observed.config, world.root)
+
+
+def probe_intent_record(name: str) -> str:
+    return f"intent/probe:{name}"
+
+
+def _probe_intent(manifest: ConnectorManifest, world: World) -> str | None:
+    names = (manifest.name, *sorted(ref for ref in _secret_refs(manifest)))
+    asked = (probe_intent_record(name) for name in names)
+    return next((record for record in asked if record in world.records), None)
+
+
+def _secret_refs(manifest: ConnectorManifest) -> frozenset[str]:
+    return frozenset(ref.name for value in manifest.config.values() for ref in value.secrets())
+
+
+def _forget_probe(manifest: ConnectorManifest, need: LoginNeed, intent: str) -> Act:
+    address = need.login.address
+    return Act(
+        (
+            Forget(bad_record(need.version, address)),
+            Forget(probe_record(need.version, address)),
+            Forget(refusal_record(manifest.name)),
+            Forget(intent),
+        ),
+        "ProbeAgain",
+        f"somebody asked for another try of {need.version}",
+    )
+
+
+# --- topics ---------------------------------------------------------------------------------
+
+
+def _topic_steps(world: World) -> Iterator[Step]:
+    lost = memory_lost(world)
+    needed = {key for m in _connectors(world) if m.name in lost for key in m.needs}
+    for topic in _topics(world):
+        memory = TopicMemory(
+            applied=_applied(topic.key, topic.generation, world) or topic.key in needed,
+            once_there=f"topicId/{topic.name}" in world.records or topic.key in needed,
+            protected=world.stage.named,
+        )
+        decision = decide_topic(topic, world.topics.get(topic.key), memory)
+        yield _step(topic.key, topic.generation, decision, world, topic)
+
+
+def _applied(key: ResourceKey, generation: str, world: World) -> bool:
+    record = world.records.get(f"applied/{key}")
+    return record is not None and record.value.get("generation") == generation
+
+
+# --- connectors -----------------------------------------------------------------------------
+
+
+def _connector_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Step]:
+    for manifest in _connectors(world):
+        resolution = resolutions[manifest.name]
+        decision = _decide_connector(manifest, resolution, world)
+        yield _step(manifest.key, manifest.generation, decision, world, manifest)
+
+
+def _decide_connector(
+    manifest: ConnectorManifest, resolution: Resolution, world: World
+) -> Decision:
+    observed = world.connectors.get(manifest.key)
+    memory = _memory_of(manifest, world)
+    around = Surroundings(
+        mark=world.stage.mark,
+        protected=world.stage.named,
+        missing=_missing(manifest, resolution.desired, world),
+        offsets=world.offsets.get(manifest.name),
+        rivals=rivals_of(manifest, world.observed_connectors()),
+    )
+    decision = decide_connector(resolution.desired, observed, memory, around)
+    if not isinstance(decision, Act) or not isinstance(resolution.desired, DesiredConnector):
+        return decision
+    if isinstance(observed, ObservedConnector) and not diff_connector(resolution.desired, observed):
+        return decision
+    return _after_refusal(manifest, resolution, world) or decision
+
+
+def _after_refusal(
+    manifest: ConnectorManifest, resolution: Resolution, world: World
+) -> Decision | None:
+    desired = resolution.desired
+    if not isinstance(desired, DesiredConnector):
+        return None
+    refusal = read_refusal(world.records, manifest.name, desired.config)
+    if refusal is None:
+        return None
+    return decide_refused(
+        manifest,
+        desired.config,
+        refusal,
+        resolution.login,
+        records=world.records,
+        mode=world.policy.probe,
+        now=world.now,
+    )
+
+
+def _memory_of(manifest: ConnectorManifest, world: World) -> ConnectorMemory:
+    name, records = manifest.name, world.records
+    applied = records.get(f"applied/{manifest.key}")
+    versions = applied.value.get("versions") if applied is not None else None
+    stopped = stopped_record(name) in records
+    lost = name in memory_lost(world)
+    return ConnectorMemory(
+        known=applied is not None or stopped,
+        applied=_applied(manifest.key, manifest.generation, world) or lost,
+        applied_versions=_versions(versions),
+        stopped_by_us=stopped,
+        restart_due=restart_record(name) in records,
+    )
+
+
+def _versions(value: object) -> frozenset[VersionKey]:
+    texts = value if isinstance(value, list) else []
+    return frozenset(VersionKey(*str(text).rsplit("/", 1)) for text in texts if "/" in str(text))
+
+
+def _missing(
+    manifest: ConnectorManifest, desired: DesiredConnector | Unresolved, world: World
+) -> tuple[str, ...]:
+    """Name what the connector needs and what is not there or could not be looked at."""
+    topics = [
+        str(key)
+        for key in sorted(manifest.needs)
+        if not isinstance(world.topics.get(key), ObservedTopic)
+    ]
+    versions = desired.versions if isinstance(desired, DesiredConnector) else frozenset()
+    disk = world.disk.versions if isinstance(world.disk, ObservedDisk) else {}
+    return (*topics, *(f"secret/{version}" for version in sorted(versions) if version not in disk))
+
+
+# --- conditions and orphans -----------------------------------------------------------------
+
+
+def _conditions(
+    world: World, steps: tuple[Step, ...], resolutions: Mapping[str, Resolution]
+) -> Mapping[ResourceKey, tuple[Condition, ...]]:
+    decisions = {step.key: step.decision for step in steps}
+    found: dict[ResourceKey, tuple[Condition, ...]] = {}
+    for topic in _topics(world):
+        found[topic.key] = conditions_of_topic(
+            topic, decisions[topic.key], world.topics.get(topic.key), world.now
+        )
+    for manifest in _connectors(world):
+        found[manifest.key] = conditions_of_connector(
+            manifest,
+            decisions[manifest.key],
+            world.connectors.get(manifest.key),
+            resolutions[manifest.name],
+            world.now,
+        )
+    return found
+
+
+def find_orphans(world: World) -> tuple[ResourceKey, ...]:
+    """Find what is ours and declared no more: marked connectors, remembered or own topics."""
+    if world.revision is None:
+        return ()
+    declared = {t.key for t in world.revision.topics} | {c.key for c in world.revision.connectors}
+    connectors = {
+        connector_key(name)
+        for name, connector in world.observed_connectors().items()
+        if connector.config.get(MARK_KEY) == world.stage.mark
+    }
+    topics = {topic_key(name) for name in world.listing or () if _is_ours(name, world)}
+    return tuple(sorted((connectors | topics) - declared))
+
+
+def _is_ours(name: str, world: World) -> bool:
+    return f"topicId/{name}" in world.records or own_name(world.stage, name)
+
+
+def actions_of(plan: Plan) -> tuple[Action, ...]:
+    """List all actions that the plan takes, in order."""
+    return tuple(
+        action
+        for step in plan.steps
+        if isinstance(step.decision, Act)
+        for action in step.decision.actions
+    )

@@ -1,0 +1,86 @@
+"""What a change may cost the data, worked out from the change alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from controller.core.decision import Risk
+from controller.core.diff import Change
+from controller.core.model import TopicClass
+
+_ORDER: Final = tuple(Risk)
+_SMALLER_LOSES: Final = frozenset({"retention.ms", "retention.bytes", "min.insync.replicas"})
+_LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
+_LOSSY: Final = frozenset(
+    {
+        "event.processing.failure.handling.mode",
+        "errors.tolerance",
+        "skipped.operations",
+        "log.mining.transaction.retention.ms",
+        "log.mining.buffer.transaction.events.threshold",
+    }
+)
+_TABLES: Final = frozenset(
+    {"table.include.list", "table.exclude.list", "schema.include.list", "schema.exclude.list"}
+)
+_RESNAPSHOT: Final = frozenset({"always", "when_needed", "recovery", "schema_only_recovery"})
+_SENTENCES: Final[Mapping[str, str]] = {
+    "retention.ms": "consumers that are further behind than the new retention lose records",
+    "retention.bytes": "records beyond the new size are deleted, read or not",
+    "cleanup.policy": "the broker may delete records that the old policy kept",
+    "min.insync.replicas": "a record may be acknowledged with fewer copies and be lost with one",
+    "partitions": "the records of one key move to another partition, so their order is lost",
+}
+
+
+def worst(risks: Iterable[Risk]) -> Risk:
+    return max(risks, key=_ORDER.index, default=Risk.NONE)
+
+
+def risk_of_topic(change: Change, topic_class: TopicClass) -> Risk:
+    """Judge one config key; what history and internal topics require is never a risk to restore."""
+    if topic_class in (TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL):
+        return Risk.NONE
+    if change.field == "cleanup.policy" and change.before is not None:
+        return Risk.DATA_LOSS
+    if change.field in _SMALLER_LOSES and _shrinks(change.before, change.after):
+        return Risk.DATA_LOSS
+    return Risk.NONE
+
+
+def _shrinks(before: str | None, after: str | None) -> bool:
+    """Whether a limit gets smaller; -1 is no limit, and an unset one may be anything."""
+    if after == "-1":
+        return False
+    if before is None or before == "-1":
+        return before == "-1"
+    try:
+        return int(after or "0") < int(before)
+    except ValueError:
+        return True
+
+
+def risk_of_connector(change: Change) -> Risk:
+    """Judge one config key of an existing connector; any change at all restarts its task."""
+    if change.field in _TABLES:
+        return Risk.SNAPSHOT
+    if change.field == "snapshot.mode" and change.after in _RESNAPSHOT:
+        return Risk.SNAPSHOT
+    if change.field in _LOCATION or (change.field in _LOSSY and change.after is not None):
+        return Risk.DATA_LOSS
+    return Risk.RESTART
+
+
+def consequence(fields: Iterable[str], risk: Risk) -> str:
+    """Say in words what may happen."""
+    told = [_SENTENCES[field] for field in fields if field in _SENTENCES]
+    if told:
+        return "; ".join(told)
+    return {
+        Risk.NONE: "",
+        Risk.RESTART: "connector and task restart and go on from the committed offset",
+        Risk.ORDERING: "records of one key may be read out of order",
+        Risk.SNAPSHOT: "a snapshot may follow, or the new tables may lack what is there already",
+        Risk.DATA_LOSS: "changes may be skipped and are then not captured at all",
+    }[risk]

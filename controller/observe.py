@@ -1,0 +1,336 @@
+"""Observe everything once, in bulk, into one World; nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from controller.core.delivery import broker_line, named_versions, paths_of, secret_names
+from controller.core.faults import Fault, Unavailable
+from controller.core.model import (
+    ABSENT,
+    ConnectorManifest,
+    ObservedConnector,
+    ObservedDisk,
+    ObservedSecret,
+    ObservedTopic,
+    Offsets,
+    Records,
+    Revision,
+    RunState,
+    SecretSnapshot,
+    SecretVersion,
+    Snapshot,
+    Unknown,
+    VersionKey,
+)
+from controller.core.redact import Redacted
+from controller.core.stage import Stage
+from controller.core.world import World
+from controller.ports import (
+    Clock,
+    ConnectClient,
+    Folder,
+    KafkaClient,
+    ManifestSource,
+    SecretFiles,
+    SecretReader,
+    StateStore,
+)
+
+NOT_LOOKED = Unknown(Unavailable("NotObserved", "not looked at yet"))
+KafkaFactory: TypeAlias = "Callable[[str], KafkaClient]"
+Loader: TypeAlias = "Callable[[Folder], Revision]"
+
+
+class RefusedRevision(Protocol):
+    """What a loader raises: its text names every file, line and field."""
+
+    def __str__(self) -> str: ...
+
+
+class Manifests:
+    """Holds the last good revision of this process, and what is wrong with a newer one."""
+
+    def __init__(self, source: ManifestSource, load: Loader, refusals: type[Exception]) -> None:
+        self._source = source
+        self._load = load
+        self._refusals = refusals
+        self._read = False
+        self.revision: Revision | None = None
+        self.refusal: str | None = None  # why the newest state of the folder is not in force
+        self.since: float | None = None  # of the refusal
+
+    def changed(self) -> bool:
+        """Tell cheaply whether the folder has something new."""
+        return not self._read or self._source.changed()
+
+    def refresh(self, now: float) -> Revision | None:
+        """Take a new revision whole, or keep the last good one and say why."""
+        if not self.changed():
+            return self.revision
+        try:
+            self.revision = self._load(self._source.read())
+        except Fault as fault:
+            self._refuse(str(fault), now)
+            return self.revision
+        except self._refusals as error:
+            self._refuse(str(error), now)
+        else:
+            self.refusal = self.since = None
+        self._read = True
+        return self.revision
+
+    def _refuse(self, why: str, now: float) -> None:
+        if self.refusal is None:
+            self.since = now
+        self.refusal = why
+
+
+class KafkaConnection:
+    """One client for as long as the broker string stays the same."""
+
+    def __init__(self, factory: KafkaFactory) -> None:
+        self._factory = factory
+        self._line: str | None = None
+        self._client: KafkaClient | None = None
+        self._cluster_id: str | None = None
+
+    def to(self, line: str) -> KafkaClient:
+        """Answer the client for this broker string, connecting anew when it changed."""
+        if self._client is None or line != self._line:
+            self.close()
+            self._client = self._factory(line)
+            self._line = line
+        return self._client
+
+    def current(self) -> KafkaClient:
+        """Answer the client that the newest observation used."""
+        if self._client is None:
+            raise Unavailable("NotConnected", "no broker string was resolved yet")
+        return self._client
+
+    def cluster_id(self, line: str) -> str:
+        """Ask once per connection."""
+        client = self.to(line)
+        if self._cluster_id is None:
+            self._cluster_id = client.cluster_id()
+        return self._cluster_id
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = self._line = self._cluster_id = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What this process is, and where its things lie."""
+
+    stage: Stage
+    root: str  # of the secret files, as the worker sees it
+    prefix: str = "wms"
+    broker_secret: str = "brokerString"  # noqa: S105 - a name
+    broker_string: str | None = None  # given by a setting instead of a secret
+
+
+@dataclass(frozen=True, slots=True)
+class _SecretsRead:
+    at: float
+    names: frozenset[str]
+    versions: frozenset[VersionKey]
+    snapshot: SecretSnapshot
+
+    def serves(self, world: World, names: frozenset[str], versions: frozenset[VersionKey]) -> bool:
+        fresh = world.now - self.at < world.policy.secrets_interval
+        whole = not any(isinstance(secret, Unknown) for secret in self.snapshot.values())
+        return fresh and whole and names <= self.names and versions <= self.versions
+
+
+class Observer:
+    """Looks at every system once a cycle; a system that fails is Unknown and spoils no other."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        manifests: Manifests,
+        connect: ConnectClient,
+        kafka: KafkaFactory,
+        secrets: SecretReader,
+        files: SecretFiles,
+        store: StateStore,
+        clock: Clock,
+    ) -> None:
+        self.scope = scope
+        self.manifests = manifests
+        self.kafka = KafkaConnection(kafka)
+        self._connect = connect
+        self._secrets = secrets
+        self._files = files
+        self._store = store
+        self._clock = clock
+        self._secrets_read: _SecretsRead | None = None
+        self._listed_at: float | None = None
+        self._listing: Mapping[str, str] | None = None
+        self.faults: list[tuple[str, Fault]] = []  # of the newest observation, by system
+
+    def observe(self) -> World:
+        """Look at everything; raises nothing that a system did."""
+        self.faults = []
+        now = self._clock.now()
+        stored = self._records()
+        world = World(
+            stage=self.scope.stage,
+            revision=self.manifests.refresh(now),
+            topics=Snapshot(fault=NOT_LOOKED.fault),
+            connectors=Snapshot(fault=NOT_LOOKED.fault),
+            secrets={},
+            disk=self._disk(),
+            cluster_id=NOT_LOOKED,
+            stored=stored,
+            root=self.scope.root,
+            now=now,
+            prefix=self.scope.prefix,
+            broker_secret=self.scope.broker_secret,
+        )
+        world = replace(world, connectors=self._connectors(world))
+        world = replace(world, secrets=self._read_secrets(world))
+        world = self._observe_kafka(world)
+        return replace(world, offsets=self._offsets(world))
+
+    def forget_secrets(self) -> None:
+        """Read them again in the next observation."""
+        self._secrets_read = None
+
+    def _note(self, system: str, fault: Fault) -> Fault:
+        self.faults.append((system, fault))
+        return fault
+
+    def _records(self) -> Records | Unknown:
+        try:
+            return self._store.load()
+        except Fault as fault:
+            return Unknown(self._note("state", fault))
+
+    def _disk(self) -> ObservedDisk | Unknown:
+        try:
+            return self._files.observe()
+        except Fault as fault:
+            return Unknown(self._note("files", fault))
+
+    def _connectors(self, world: World) -> Snapshot[ObservedConnector]:
+        names = [m.name for m in world.revision.connectors] if world.revision else []
+        try:
+            snapshot = self._connect.observe(names)
+        except Fault as fault:
+            return Snapshot(fault=self._note("connect", fault))
+        if snapshot.fault is not None:
+            self._note("connect", snapshot.fault)
+        return snapshot
+
+    # --- secrets ----------------------------------------------------------------------------
+
+    def _read_secrets(self, world: World) -> SecretSnapshot:
+        names, versions = secret_names(world), named_versions(world)
+        given = self._given_broker()
+        names = names - frozenset(given)
+        if not names:
+            return given
+        read = self._secrets_read
+        if read is None or not read.serves(world, names, versions):
+            snapshot = self._ask_secrets(world, names, versions)
+            read = self._secrets_read = _SecretsRead(world.now, names, versions, snapshot)
+        return {**read.snapshot, **given}
+
+    def _ask_secrets(
+        self, world: World, names: Collection[str], versions: Collection[VersionKey]
+    ) -> SecretSnapshot:
+        candidates = {name: paths_of(world, name) for name in sorted(names)}
+        try:
+            snapshot = self._secrets.observe(candidates, versions)
+        except Fault as fault:
+            return dict.fromkeys(names, Unknown(self._note("secrets", fault)))
+        for secret in snapshot.values():
+            if isinstance(secret, Unknown):
+                self._note("secrets", secret.fault)
+        return snapshot
+
+    def _given_broker(self) -> dict[str, ObservedSecret]:
+        line, name = self.scope.broker_string, self.scope.broker_secret
+        if line is None:
+            return {}
+        key = VersionKey(f"settings/{name}", "given")
+        version = SecretVersion(key, {name: Redacted(line)})
+        return {
+            name: ObservedSecret(
+                name, key.path, fallback=False, current=version, previous=ABSENT, named={}
+            )
+        }
+
+    # --- kafka ------------------------------------------------------------------------------
+
+    def _observe_kafka(self, world: World) -> World:
+        line = broker_line(world)
+        if not isinstance(line, str):
+            fault = Unavailable(line.reason, line.message)
+            return replace(world, topics=Snapshot(fault=fault), cluster_id=Unknown(fault))
+        return replace(
+            world,
+            topics=self._topics(world, line),
+            cluster_id=self._cluster_id(line),
+            listing=self._list_topics(world, line),
+        )
+
+    def _topics(self, world: World, line: str) -> Snapshot[ObservedTopic]:
+        names = [topic.name for topic in world.revision.topics] if world.revision else []
+        if not names:
+            return Snapshot()
+        try:
+            snapshot = self.kafka.to(line).observe(names)
+        except Fault as fault:
+            return Snapshot(fault=self._note("kafka", fault))
+        if snapshot.fault is not None:
+            self._note("kafka", snapshot.fault)
+        return snapshot
+
+    def _cluster_id(self, line: str) -> str | Unknown:
+        try:
+            return self.kafka.cluster_id(line)
+        except Fault as fault:
+            return Unknown(self._note("kafka", fault))
+
+    def _list_topics(self, world: World, line: str) -> Mapping[str, str] | None:
+        """List all topics at times only: it is for orphans, which can wait."""
+        last = self._listed_at
+        if last is not None and world.now - last < world.policy.listing_interval:
+            return self._listing
+        try:
+            self._listing = self.kafka.to(line).list_topics()
+            self._listed_at = world.now
+        except Fault as fault:
+            self._note("kafka", fault)
+        return self._listing
+
+    # --- offsets ----------------------------------------------------------------------------
+
+    def _offsets(self, world: World) -> Mapping[str, Offsets | Unknown]:
+        """Read them only for what stands STOPPED and is declared otherwise."""
+        if world.revision is None:
+            return {}
+        asked = [m for m in world.revision.connectors if _is_waiting(m, world)]
+        return {manifest.name: self._offsets_of(manifest.name) for manifest in asked}
+
+    def _offsets_of(self, name: str) -> Offsets | Unknown:
+        try:
+            return self._connect.offsets(name)
+        except Fault as fault:
+            return Unknown(self._note("connect", fault))
+
+
+def _is_waiting(manifest: ConnectorManifest, world: World) -> bool:
+    observed = world.connectors.get(manifest.key)
+    if not isinstance(observed, ObservedConnector) or observed.state != "STOPPED":
+        return False
+    return manifest.run_state is not RunState.STOPPED

@@ -1,0 +1,343 @@
+"""One cycle: observe, plan, apply; one report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from controller.apply import Applied, Applier, Outcome
+from controller.core.action import ProbeLogin, is_own
+from controller.core.condition import Condition, ConditionType, mark, moved
+from controller.core.decision import Act, Converged, Difference, Stall, Wait
+from controller.core.diff import Diff
+from controller.core.faults import Fault
+from controller.core.hold import TEARING_DOWN_RECORD
+from controller.core.model import Json, Kind, ResourceKey, Unknown
+from controller.core.plan import Plan, Step, plan
+from controller.core.redact import is_sensitive
+from controller.core.world import World
+from controller.observe import Observer
+from controller.ports import Clock, Recorder, StateStore
+
+ALIVE_RECORD: Final = "alive/controller"
+
+
+class Log(Protocol):
+    """Structured log lines: a constant phrase, everything variable a key."""
+
+    def info(self, event: str, **keys: Any) -> Any: ...
+
+    def warning(self, event: str, **keys: Any) -> Any: ...
+
+    def exception(self, event: str, **keys: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """What one cycle saw, planned and did."""
+
+    number: int
+    world: World
+    plan: Plan
+    outcomes: tuple[Outcome, ...]
+    conditions: Mapping[ResourceKey, Mapping[ConditionType, Condition]]
+    faults: tuple[tuple[str, Fault], ...]
+    seconds: float
+
+    @property
+    def acted(self) -> bool:
+        return any(outcome.applied for outcome in self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every system was really looked at."""
+        unknown = (self.world.stored, self.world.disk, self.world.cluster_id)
+        return (
+            self.world.revision is not None
+            and self.world.topics.complete
+            and self.world.connectors.complete
+            and not any(isinstance(seen, Unknown) for seen in unknown)
+            and not any(isinstance(s, Unknown) for s in self.world.secrets.values())
+        )
+
+    @property
+    def result(self) -> str:
+        return "faulted" if self.faults or any(o.fault for o in self.outcomes) else "ok"
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What this process keeps between cycles besides the store."""
+
+    number: int = 0
+    conditions: dict[ResourceKey, dict[ConditionType, Condition]] = field(default_factory=dict)
+    alive_until: float = 0.0
+    tearing_down: bool = False
+
+
+class Reconciler:
+    """Runs cycles; knows the systems by their ports only."""
+
+    def __init__(
+        self,
+        *,
+        observer: Observer,
+        applier: Applier,
+        store: StateStore,
+        clock: Clock,
+        recorder: Recorder,
+        log: Log,
+        identity: Mapping[str, Json],
+    ) -> None:
+        self._observer = observer
+        self._applier = applier
+        self._store = store
+        self._clock = clock
+        self._recorder = recorder
+        self._log = log
+        self._identity = identity
+        self._memory = _Memory()
+        self.report: CycleReport | None = None  # the newest
+
+    def run_cycle(self, stopping: Callable[[], bool]) -> CycleReport:
+        """Observe, plan and apply once; a fault of a system is a value in the report."""
+        start = self._clock.monotonic()
+        self._memory.number += 1
+        world = self._observer.observe()
+        planned = plan(world)
+        self._keep_alive(world)
+        outcomes = self._applier.apply(planned, stopping)
+        faults = list(self._observer.faults)
+        if not stopping():
+            kept = self._applier.keep(planned)
+            faults += [("state", kept)] if kept is not None else []
+        if any(_asks_secrets_again(outcome) for outcome in outcomes):
+            self._observer.forget_secrets()
+        conditions = self._mark(planned)
+        report = CycleReport(
+            self._memory.number,
+            world,
+            planned,
+            outcomes,
+            conditions,
+            tuple(faults),
+            self._clock.monotonic() - start,
+        )
+        self._record(report)
+        self._tell(report)
+        self.report = report
+        return report
+
+    def say_goodbye(self) -> None:
+        """Take our own sign of life out of the store."""
+        try:
+            self._store.delete(ALIVE_RECORD)
+        except Fault:
+            return  # it expires by itself
+
+    # --- sign of life -----------------------------------------------------------------------
+
+    def _keep_alive(self, world: World) -> None:
+        """Renew the alive record at half its time, and at once to acknowledge a teardown."""
+        tearing_down = TEARING_DOWN_RECORD in world.records
+        lasting = 3 * world.policy.interval + 30.0
+        due = world.now > self._memory.alive_until - lasting / 2
+        if isinstance(world.stored, Unknown):
+            return
+        if not due and tearing_down == self._memory.tearing_down:
+            return
+        value: dict[str, Json] = {**self._identity, "at": world.now, "tearing_down": tearing_down}
+        try:
+            self._store.put(ALIVE_RECORD, value, expires=world.now + lasting)
+        except Fault:
+            return  # the next cycle tries again
+        self._memory.alive_until = world.now + lasting
+        self._memory.tearing_down = tearing_down
+
+    # --- conditions -------------------------------------------------------------------------
+
+    def _mark(self, planned: Plan) -> Mapping[ResourceKey, Mapping[ConditionType, Condition]]:
+        before = self._memory.conditions
+        after: dict[ResourceKey, dict[ConditionType, Condition]] = {}
+        for key, conditions in planned.conditions.items():
+            old = before.get(key, {})
+            after[key] = {c.type: mark(old.get(c.type), c) for c in conditions}
+            for condition in conditions:
+                if moved(old.get(condition.type), condition):
+                    self._tell_condition(key, condition)
+        self._memory.conditions = after
+        return after
+
+    def _tell_condition(self, key: ResourceKey, condition: Condition) -> None:
+        self._log.info(
+            "condition moved",
+            resource=str(key),
+            condition=str(condition.type),
+            status=str(condition.status),
+            reason=condition.reason,
+            message=condition.message,
+        )
+
+    # --- metrics and logs -------------------------------------------------------------------
+
+    def _record(self, report: CycleReport) -> None:
+        recorder = self._recorder
+        for system, fault in report.faults:
+            recorder.fault_seen(system, fault.reason)
+        for key, conditions in report.conditions.items():
+            for condition in conditions.values():
+                recorder.condition_set(
+                    key.kind, key.name, str(condition.type), str(condition.status)
+                )
+        for outcome in report.outcomes:
+            _record_outcome(recorder, outcome)
+        recorder.held_set(held_reasons(report.plan))
+        recorder.orphans_set(len(report.plan.orphans))
+        manifests, revision = self._observer.manifests, report.world.revision
+        if revision is not None:
+            stale = manifests.refusal is not None
+            recorder.revision_set(revision.id, revision.commit, stale=stale)
+
+    def _tell(self, report: CycleReport) -> None:
+        steps = report.plan.steps
+        revision = report.world.revision
+        counts = Counter(type(step.decision).__name__.lower() for step in steps)
+        self._log.info(
+            "cycle",
+            number=report.number,
+            result=report.result,
+            seconds=round(report.seconds, 3),
+            revision=revision.id if revision is not None else None,
+            converged=counts["converged"],
+            acting=counts["act"],
+            waiting=counts["wait"],
+            stalled=counts["stall"],
+            faults=[f"{system}: {fault.reason}" for system, fault in report.faults],
+        )
+
+
+def _asks_secrets_again(outcome: Outcome) -> bool:
+    """A refused write or login may be old news: the secret may have a new version already."""
+    return any(
+        isinstance(one.action, ProbeLogin) or one.fault is not None for one in outcome.applied
+    )
+
+
+def _record_outcome(recorder: Recorder, outcome: Outcome) -> None:
+    for one in outcome.applied:
+        action = type(one.action).__name__
+        recorder.action_applied(one.key.kind, action, one.result, one.seconds)
+        if one.fault is not None:
+            recorder.fault_seen(_system(one), one.fault.reason)
+    act = outcome.step.decision
+    if isinstance(act, Act) and act.difference is Difference.DRIFT and outcome.applied:
+        recorder.drift_seen(outcome.step.key.kind, outcome.step.key.name)
+
+
+def _system(applied: Applied) -> str:
+    if is_own(applied.action):
+        return "own"
+    return "kafka" if applied.key.kind is Kind.TOPIC else "connect"
+
+
+def held_reasons(planned: Plan) -> Mapping[str, int]:
+    """Count the steps that are held or stalled, by reason."""
+    return Counter(
+        step.decision.reason for step in planned.steps if isinstance(step.decision, Wait | Stall)
+    )
+
+
+def action_lines(log: Log) -> Callable[[Step, Applied], None]:
+    """Make the teller that logs one line per action, after it."""
+
+    def tell(step: Step, applied: Applied) -> None:
+        decision = step.decision
+        act = decision if isinstance(decision, Act) else None
+        say = log.info if applied.fault is None else log.warning
+        say(
+            "action",
+            resource=str(step.key),
+            action=type(applied.action).__name__,
+            result=applied.result,
+            seconds=round(applied.seconds, 3),
+            why=act.reason if act else None,
+            difference=str(act.difference) if act else None,
+            risk=str(act.risk) if act else None,
+            diff=list(diff_lines(act.diff)) if act and not is_own(applied.action) else [],
+            fault=str(applied.fault) if applied.fault else None,
+        )
+
+    return tell
+
+
+def diff_lines(diff: Diff) -> Iterator[str]:
+    """Print changes; what a sensitive key held before may be a password written in clear."""
+    for change in diff:
+        before, after = (
+            None if side is None else redact_value(change.field, side)
+            for side in (change.before, change.after)
+        )
+        yield f"{change.symbol} {change.field}: {before} -> {after}"
+
+
+def redact_value(key: str, value: str) -> str:
+    """Mask what stands under a sensitive key, unless it is nothing but a reference."""
+    if is_sensitive(key) and not (value.startswith("${") and value.endswith("}")):
+        return "***"
+    return value
+
+
+def describe(report: CycleReport, refusal: str | None, since: float | None) -> dict[str, Json]:
+    """Tell the state of everything as JSON, for `/status` and `wmsctl status`."""
+    world, revision = report.world, report.world.revision
+    resources: list[Json] = [_describe_step(step, report) for step in report.plan.steps]
+    return {
+        "stage": world.stage.name,
+        "at": world.now,
+        "cycle": report.number,
+        "complete": report.complete,
+        "converged": report.plan.converged,
+        "revision": None if revision is None else {"id": revision.id, "commit": revision.commit},
+        "refusedRevision": None if refusal is None else {"message": refusal, "since": since},
+        "resources": resources,
+        "orphans": [str(key) for key in report.plan.orphans],
+        "faults": [
+            {"system": s, "reason": f.reason, "message": f.message} for s, f in report.faults
+        ],
+        "secrets": _describe_secrets(world),
+    }
+
+
+def _describe_step(step: Step, report: CycleReport) -> Json:
+    decision = step.decision
+    conditions = report.conditions.get(step.key, {})
+    found: dict[str, Json] = {
+        "resource": str(step.key),
+        "decision": type(decision).__name__,
+        "reason": decision.reason,
+        "message": decision.message,
+        "generation": step.generation,
+        "conditions": [
+            {
+                "type": str(c.type),
+                "status": str(c.status),
+                "reason": c.reason,
+                "message": c.message,
+                "since": c.since,
+            }
+            for c in conditions.values()
+        ],
+    }
+    if not isinstance(decision, Converged):
+        found["diff"] = list[Json](diff_lines(decision.diff))
+    return found
+
+
+def _describe_secrets(world: World) -> Json:
+    found: dict[str, Json] = {}
+    for name, secret in sorted(world.secrets.items()):
+        path = getattr(secret, "path", None)
+        found[name] = {"path": path, "fallback": bool(getattr(secret, "fallback", False))}
+    return found
