@@ -216,7 +216,7 @@ def check_download(jar: Jar, path: Path) -> None:
 
 
 def _download(jar: Jar, part: Path, add: Callable[[int], None]) -> Path:
-    from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 - slow, and seldom needed
+    from jgo.maven import MavenContext, PythonResolver
 
     @contextlib.contextmanager
     def follow(_name: str, _total: int) -> Iterator[Callable[[int], None]]:
@@ -347,7 +347,7 @@ def install(target: Path, places: Iterable[str] = ("worker", "agent", "plugin"))
 
 
 def main(arguments: list[str]) -> int:
-    from devstack import lock_jars  # noqa: PLC0415 - it builds on this module
+    from devstack import lock_jars
 
     match arguments:
         case ["lock"]:

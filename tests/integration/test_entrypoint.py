@@ -1,0 +1,226 @@
+"""The worker's entrypoint with a stand-in for java, which says how it was called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from devstack.environment import REPOSITORY, wait_until
+
+ENTRYPOINT = REPOSITORY / "connect" / "entrypoint.sh"
+SECURITY = ("security.", "sasl.", "reconnect.")
+STAND_IN = '#!/bin/sh\necho "java $$"\nprintf "%s\\n" "$@"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    folder: Path
+    root: Path
+    env: dict[str, str]
+
+    def start(self, **settings: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [ENTRYPOINT],
+            env=self.env | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, **settings: str) -> tuple[int, str, str]:
+        with self.start(**settings) as process:
+            out, err = process.communicate(timeout=10)
+        return process.returncode, out, err
+
+    def properties(self) -> dict[str, str]:
+        text = (self.folder / "worker.properties").read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        settings = dict(line.split("=", 1) for line in lines)
+        assert len(settings) == len(lines), "a setting is given twice"
+        return settings
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    root = tmp_path / "secrets"
+    java = tmp_path / "java" / "bin" / "java"
+    root.mkdir()
+    java.parent.mkdir(parents=True)
+    java.write_text(STAND_IN, encoding="utf-8")
+    java.chmod(0o755)
+    env = {
+        "PATH": os.defpath,
+        "JAVA_HOME": str(tmp_path / "java"),
+        "WMS_STAGE": "main",
+        "WMS_SECRETS_ROOT": str(root),
+        "WMS_CONNECT_WORK": str(tmp_path),
+    }
+    return Image(tmp_path, root, env)
+
+
+def test_it_waits_for_ready_and_then_becomes_java(image: Image) -> None:
+    with image.start() as process:
+        assert not wait_until(lambda: process.poll() is not None, 0.6)
+        (image.root / "ready").write_text("b-1.example:9098,b-2.example:9098\n", encoding="utf-8")
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert out.startswith(f"java {process.pid}\n"), "another process than the one that is signalled"
+    assert "waiting for" in err
+    assert image.properties()["bootstrap.servers"] == "b-1.example:9098,b-2.example:9098"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_waiting_at_once(image: Image, number: signal.Signals) -> None:
+    with image.start(WMS_CONNECT_PATIENCE_S="5") as process:
+        assert process.stderr is not None
+        assert "waiting" in process.stderr.readline()
+        threading.Event().wait(0.2)
+        began = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(timeout=4) == 128 + number
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "broker",
+        "broker:port\n",
+        "broker:9092;touch harmed\n",
+        "$(touch harmed):9092\n",
+        "`touch harmed`:9092\n",
+        "broker:9092\nsasl.jaas.config=x\n",
+        "broker:9092,\n",
+        "broker:9092 other:9092\n",
+        " broker:9092\n",
+        "broker:9092\r\n",
+        "@WMS_STAGE@:9092\n",
+        "-broker:9092\n",
+    ],
+)
+def test_a_ready_file_that_is_not_one_list_of_brokers_is_refused(
+    image: Image, content: str
+) -> None:
+    (image.root / "ready").write_bytes(content.encode())
+    code, out, err = image.run()
+    assert code == 64
+    assert "host:port" in err
+    assert "java" not in out
+    assert not (image.folder / "worker.properties").exists()
+    assert not list(image.folder.rglob("harmed"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WMS_STAGE", "Main"),
+        ("WMS_STAGE", "main\n"),
+        ("WMS_STAGE", "main\nplugin.path=/tmp"),
+        ("WMS_STAGE", ""),
+        ("WMS_SECRETS_ROOT", "relative/path"),
+        ("WMS_KAFKA_SECURITY", "../security/plaintext"),
+        ("WMS_CONNECT_PORT", "8083 "),
+        ("WMS_CONNECT_LISTEN", "0.0.0.0,http://x"),
+        ("WMS_CONNECT_REPLICATION", "-1"),
+        ("WMS_CONNECT_PLUGINS", "/a,b"),
+    ],
+)
+def test_a_setting_of_the_wrong_form_is_refused_by_name(
+    image: Image, name: str, value: str
+) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    code, out, err = image.run(**{name: value})
+    assert code != 0
+    assert name in err
+    assert "java" not in out
+
+
+def test_names_are_derived_from_the_stage(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.run(WMS_STAGE="feat-demo")
+    properties = image.properties()
+    group = "mgmt.connect.wms-connector-feat-demo"
+    assert properties["group.id"] == group
+    assert properties["config.storage.topic"] == f"{group}.config"
+    assert properties["offset.storage.topic"] == f"{group}.offsets"
+    assert properties["status.storage.topic"] == f"{group}.status"
+
+
+def test_secrets_are_read_from_the_one_folder_only(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.run()
+    properties = image.properties()
+    assert properties["config.providers"] == "directory"
+    assert properties["config.providers.directory.param.allowed.paths"] == str(image.root)
+    assert properties["topic.creation.enable"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("security", "protocol", "keys"),
+    [
+        ("plaintext", "PLAINTEXT", 1),
+        ("tls", "SSL", 1),
+        ("scram", "SASL_SSL", 3),
+        ("iam", "SASL_SSL", 6),
+    ],
+)
+def test_every_kind_of_client_gets_the_same_security(
+    image: Image, security: str, protocol: str, keys: int
+) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.run(WMS_KAFKA_SECURITY=security)
+    properties = image.properties()
+    bare = {key: value for key, value in properties.items() if key.startswith(SECURITY)}
+    assert len(bare) == keys
+    assert bare["security.protocol"] == protocol
+    for prefix in ("producer.", "consumer.", "admin."):
+        assert {key: properties[prefix + key] for key in bare} == bare
+
+
+def test_a_scram_password_is_a_reference_and_never_in_the_file(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    (image.root / "kafka").mkdir()
+    (image.root / "kafka" / "password").write_text("not-in-the-file", encoding="utf-8")
+    _, out, _ = image.run(WMS_KAFKA_SECURITY="scram")
+    jaas = image.properties()["sasl.jaas.config"]
+    assert f'password="${{directory:{image.root}/kafka:password}}"' in jaas
+    text = (image.folder / "worker.properties").read_text(encoding="utf-8")
+    assert "not-in-the-file" not in text + out
+
+
+def test_the_properties_are_readable_by_their_owner_only(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.run()
+    assert (image.folder / "worker.properties").stat().st_mode & 0o077 == 0
+
+
+def test_no_placeholder_is_left(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.run(WMS_KAFKA_SECURITY="scram")
+    assert not [line for line in image.properties().values() if "@" in line]
+
+
+def test_options_reach_java_as_words(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    _, out, _ = image.run(WMS_CONNECT_HEAP="-Xms64m -Xmx128m", WMS_CONNECT_JVM="-Da=* -Db=c")
+    words = out.splitlines()
+    assert {"-XX:+ExitOnOutOfMemoryError", "-Xms64m", "-Xmx128m", "-Da=*", "-Db=c"} <= set(words)
+    assert words[-1] == str(image.folder / "worker.properties")
+
+
+def test_the_exporter_is_an_agent_only_when_asked_for(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    agents = image.folder / "agents"
+    agents.mkdir()
+    (agents / "jmx_prometheus_javaagent-1.jar").touch()
+    _, quiet, _ = image.run(WMS_CONNECT_AGENTS=str(agents))
+    _, asked, _ = image.run(WMS_CONNECT_AGENTS=str(agents), WMS_CONNECT_METRICS="127.0.0.1:9404")
+    assert "-javaagent" not in quiet
+    assert f"-javaagent:{agents}/jmx_prometheus_javaagent-1.jar=127.0.0.1:9404:" in asked
