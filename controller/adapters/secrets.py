@@ -81,15 +81,15 @@ Found: TypeAlias = "SecretVersion | Absent | Unknown"
 def client_factory(
     *,
     region: str | None = None,
-    endpoint: str | None = None,
+    endpoint_url: str | None = None,
     connect_timeout: float = 2.0,
     read_timeout: float = 4.0,
 ) -> Callable[[], SecretsManagerClient]:
     """Imports the SDK, which takes a third of a second, only when a client is made."""
 
     def make() -> SecretsManagerClient:
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
+        import boto3
+        from botocore.config import Config
 
         config = Config(
             connect_timeout=connect_timeout,
@@ -98,7 +98,7 @@ def client_factory(
             user_agent_extra="wms-connector-controller",
         )
         session = boto3.session.Session(region_name=region)
-        return session.client("secretsmanager", endpoint_url=endpoint, config=config)
+        return session.client("secretsmanager", endpoint_url=endpoint_url, config=config)
 
     return make
 
@@ -335,7 +335,7 @@ def _value(path: str, answer: Mapping[str, Any]) -> _Item:
 
 def _call(call: Callable[[], Any], what: str, scrub: Callable[[str], str]) -> Any:
     """Answer what the call answers, or why it answers nothing."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return call()

@@ -49,7 +49,7 @@ class FakeWorld(FakeSecrets):
 
 class MotoWorld:
     def __init__(self, endpoint: str) -> None:
-        make_client = client_factory(region="us-east-1", endpoint=endpoint)
+        make_client = client_factory(region="us-east-1", endpoint_url=endpoint)
         self.revealed = Scrubber()
         self.reader: SecretReader = SecretsManager(
             make_client, remember=self.revealed.remember, scrub=self.revealed.scrub
@@ -320,7 +320,7 @@ def aws() -> Iterator[Aws]:
 def reader(endpoint: str, **options: Any) -> SecretsManager:
     scrubber = Scrubber()
     make = client_factory(
-        region="us-east-1", endpoint=endpoint, connect_timeout=0.5, read_timeout=0.5
+        region="us-east-1", endpoint_url=endpoint, connect_timeout=0.5, read_timeout=0.5
     )
     return SecretsManager(make, remember=scrubber.remember, scrub=scrubber.scrub, **options)
 
