@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from controller.apply import Applier
-from controller.core.model import Json, Revision
+from controller.core.model import Json, Revision, StagePolicy
 from controller.core.redact import Redacted, Scrubber
 from controller.core.stage import Stage
 from controller.manifest import ManifestErrors, load
@@ -26,6 +26,7 @@ from controller.ports import (
     Folder,
     KafkaClient,
     LoginProbe,
+    ManifestSource,
     SecretFiles,
     SecretReader,
     StateStore,
@@ -43,10 +44,10 @@ def overlay_of(stage: Stage, settings: Settings) -> str:
     overlay = settings.overlay or stage.default_overlay
     if overlay == "local" and not settings.loopback_only:
         raise BadSetting(
-            "overlay local is for loopback endpoints only: WMS_CONNECT_URL and WMS_AWS_ENDPOINT_URL "
-            "(or WMS_BROKER_STRING) must lead to 127.0.0.1"
+            "overlay local is for loopback endpoints only: WMS_CONNECT_URL and "
+            "WMS_AWS_ENDPOINT_URL (or WMS_BROKER_STRING) must lead to 127.0.0.1"
         )
-    if overlay != "local" and overlay != stage.default_overlay:
+    if overlay not in ("local", stage.default_overlay):
         raise BadSetting(
             f"stage {stage.name} takes overlay {stage.default_overlay} (or local), not {overlay}"
         )
@@ -119,7 +120,7 @@ class Parts:
 
         return SecretsManager(
             client_factory(
-                region=self.settings.aws_region, endpoint_url=self.settings.aws_endpoint_url
+                region=self.settings.aws_region, endpoint=self.settings.aws_endpoint_url
             ),
             remember=self.scrubber.remember,
             scrub=self.scrubber.scrub,
@@ -144,13 +145,33 @@ class Parts:
         return StateFile(self.settings.state_file, clock=self.clock)
 
     @cached_property
-    def manifests(self) -> Manifests:
+    def source(self) -> ManifestSource:
         from controller.adapters.manifests_folder import ManifestFolder
 
-        source = ManifestFolder(
+        return ManifestFolder(
             self.settings.manifests, settle=self.settle, commit=self.settings.manifests_commit
         )
-        return Manifests(source, self.load, ManifestErrors)
+
+    @cached_property
+    def manifests(self) -> Manifests:
+        return Manifests(self.source, self.load, ManifestErrors)
+
+    def revision_if_good(self) -> Revision | None:
+        """Answer the manifests' revision; None when it is bad or cannot be read."""
+        return self.manifests.refresh(self.clock.now())
+
+    def policy(self) -> StagePolicy:
+        revision = self.revision_if_good()
+        return revision.policy if revision is not None else StagePolicy()
+
+    def kafka_now(self) -> KafkaClient:
+        """Connect to the cluster that the broker string leads to; raises a Fault when none does."""
+        self.observer.observe()
+        return self.observer.kafka.current()
+
+    def folder(self) -> Folder:
+        """Read the manifests as text."""
+        return self.source.read()
 
     def load(self, folder: Folder) -> Revision:
         """Read a folder's text as this stage's revision; raises ManifestErrors."""

@@ -105,6 +105,11 @@ class KafkaConnection:
             self._line = line
         return self._client
 
+    @property
+    def line(self) -> str | None:
+        """The broker string that the client was made for."""
+        return self._line
+
     def current(self) -> KafkaClient:
         """Answer the client that the newest observation used."""
         if self._client is None:

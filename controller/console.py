@@ -1,0 +1,221 @@
+"""How plans, states and errors are shown to people and to scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from controller.core.action import CreateConnector, CreateTopic, is_own
+from controller.core.decision import Act, Converged, Stall, Wait
+from controller.core.diff import Change
+from controller.core.model import Json
+from controller.core.plan import Plan, Step
+from controller.core.world import World
+from controller.reconciler import redact_value
+
+
+class Output(StrEnum):
+    """Forms of output; `table` is for people."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def print_data(data: Json, output: Output) -> None:
+    """Print one document, keys in their order."""
+    if output is Output.YAML:
+        import yaml
+
+        print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), end="")
+    else:
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def fail(message: str) -> None:
+    """Tell what is wrong, and what to do, on standard error."""
+    print(f"wmsctl: {message}", file=sys.stderr)
+
+
+# --- the plan ---------------------------------------------------------------------------------
+
+
+def plan_lines(plan: Plan, world: World) -> Iterator[str]:
+    """Print a plan as people know it from Terraform: symbols, changes, one line that counts."""
+    revision = world.revision
+    named = f"revision {revision.id}" if revision is not None else "no good revision"
+    yield f"stage {world.stage.name}, {named}"
+    yield ""
+    for step in plan.steps:
+        yield from _step_lines(step)
+    for key in plan.orphans:
+        yield f"  ? {key}: ours, and declared by no manifest; it is left alone"
+    yield count_line(plan)
+
+
+def _step_lines(step: Step) -> Iterator[str]:
+    decision = step.decision
+    if isinstance(decision, Converged):
+        return
+    act = decision if isinstance(decision, Act) else decision.held
+    if act is None:
+        yield f"  ! {step.key}: {decision.reason}: {decision.message}"
+        yield ""
+        return
+    note = "" if isinstance(decision, Act) else f" (held: {decision.reason})"
+    yield f"  {_symbol(act)} {step.key}: {act.reason}, {act.difference}, risk {act.risk}{note}"
+    if not isinstance(decision, Act):
+        yield f"      {decision.message}"
+    for change in changes_of(act):
+        yield f"      {change.symbol} {change.field}: {_sides(change)}"
+    if not act.diff and not any(isinstance(a, CreateTopic | CreateConnector) for a in act.actions):
+        yield f"      {act.message}"
+    if act.consequence:
+        yield f"      -> {act.consequence}"
+    yield ""
+
+
+def changes_of(act: Act) -> tuple[Change, ...]:
+    """List the changes; what is created has all its fields new."""
+    if act.diff:
+        return act.diff
+    for action in act.actions:
+        if isinstance(action, CreateTopic):
+            replicas = action.replication_factor
+            head = {"partitions": str(action.partitions)}
+            if replicas is not None:
+                head["replicationFactor"] = str(replicas)
+            return _all_new({**head, **action.config})
+        if isinstance(action, CreateConnector):
+            return _all_new(action.config)
+    return ()
+
+
+def _all_new(config: Mapping[str, str]) -> tuple[Change, ...]:
+    return tuple(Change(key, None, value) for key, value in config.items())
+
+
+def _sides(change: Change) -> str:
+    after = None if change.after is None else redact_value(change.field, change.after)
+    if change.before is None:
+        return str(after)
+    before = redact_value(change.field, change.before)
+    return f"{before} -> {after if after is not None else '(removed)'}"
+
+
+def _symbol(act: Act) -> str:
+    if all(is_own(action) for action in act.actions):
+        return "."
+    return "+" if act.reason == "Create" else "~"
+
+
+def count_line(plan: Plan) -> str:
+    """Count what would change Kafka or Connect; own-side steps are not counted."""
+    changes = list(plan.changes())
+    held = sum(not isinstance(step.decision, Act) for step, _ in changes)
+    create = sum(act.reason == "Create" for _, act in changes)
+    if not changes:
+        waiting = [s for s in plan.steps if isinstance(s.decision, Wait | Stall)]
+        tail = f" {len(waiting)} waiting or stalled." if waiting else ""
+        return (
+            f"No changes. Kafka and Connect are as declared.{tail}"
+            if not waiting
+            else (f"No changes planned;{tail}")
+        )
+    tail = f" {held} of them held back." if held else ""
+    return f"Plan: {create} to create, {len(changes) - create} to change, 0 to delete.{tail}"
+
+
+def plan_data(plan: Plan, world: World) -> Json:
+    """Tell a plan as data: every step, the changes with their risk, the count."""
+    revision = world.revision
+    steps: list[Json] = [_step_data(step) for step in plan.steps]
+    changes = list(plan.changes())
+    return {
+        "stage": world.stage.name,
+        "revision": None if revision is None else revision.id,
+        "commit": None if revision is None else revision.commit,
+        "steps": steps,
+        "orphans": [str(key) for key in plan.orphans],
+        "create": sum(act.reason == "Create" for _, act in changes),
+        "change": sum(act.reason != "Create" for _, act in changes),
+        "held": sum(not isinstance(step.decision, Act) for step, _ in changes),
+    }
+
+
+def _step_data(step: Step) -> Json:
+    decision = step.decision
+    found: dict[str, Json] = {
+        "resource": str(step.key),
+        "decision": type(decision).__name__,
+        "reason": decision.reason,
+        "message": decision.message,
+    }
+    act = decision if isinstance(decision, Act) else getattr(decision, "held", None)
+    if isinstance(act, Act):
+        found |= {
+            "difference": str(act.difference),
+            "risk": str(act.risk),
+            "consequence": act.consequence,
+            "actions": [type(action).__name__ for action in act.actions],
+            "ownSide": all(is_own(action) for action in act.actions),
+            "changes": [_change_data(change) for change in changes_of(act)],
+        }
+    return found
+
+
+def _change_data(change: Change) -> Json:
+    return {
+        "field": change.field,
+        "before": None if change.before is None else redact_value(change.field, change.before),
+        "after": None if change.after is None else redact_value(change.field, change.after),
+    }
+
+
+# --- the status -------------------------------------------------------------------------------
+
+
+def print_status(data: Mapping[str, Any]) -> None:
+    """Print the state of everything; with colours and a table only on a terminal."""
+    head = f"stage {data['stage']}, cycle {data.get('cycle')}, {_revision_text(data)}"
+    print(head)
+    refused = data.get("refusedRevision")
+    if refused:
+        print(f"a newer revision is refused:\n{refused['message']}")
+    for fault in data.get("faults") or []:
+        print(f"fault in {fault['system']}: {fault['reason']}: {fault['message']}")
+    rows = [_status_row(resource) for resource in data.get("resources") or []]
+    if sys.stdout.isatty():
+        _print_table(rows)
+    else:
+        for row in rows:
+            print("\t".join(row))
+    for orphan in data.get("orphans") or []:
+        print(f"orphan: {orphan}")
+
+
+def _revision_text(data: Mapping[str, Any]) -> str:
+    revision = data.get("revision")
+    return f"revision {revision['id']}" if revision else "no good revision"
+
+
+def _status_row(resource: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    conditions = {c["type"]: c["status"] for c in resource.get("conditions") or []}
+    told = " ".join(f"{name}={status}" for name, status in sorted(conditions.items()))
+    return resource["resource"], resource["reason"], told, resource["message"]
+
+
+def _print_table(rows: list[tuple[str, str, str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("RESOURCE", "REASON", "CONDITIONS", "MESSAGE"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        style = "green" if row[1] == "InSync" else "yellow"
+        table.add_row(row[0], f"[{style}]{row[1]}[/]", row[2], row[3])
+    Console().print(table)

@@ -1,0 +1,199 @@
+"""The running process: threads, signals, listeners; what `wmsctl run` is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+from controller.bootstrap import Parts, build, identity, jitter
+from controller.core.model import Json
+from controller.core.stage import RefusedStage
+from controller.loop import Loop, Wake, watch_pulse
+from controller.ports import Watch
+from controller.reconciler import CycleReport, Log, Reconciler, action_lines, describe
+from controller.settings import BadSetting, Settings, unknown_settings
+from controller.telemetry.http import Health, ListenFault, MetricsServer, StatusServer
+from controller.telemetry.metrics import PrometheusRecorder
+
+EXIT_STUCK: Final = 70  # ECS starts a new container; nothing else replaces a stuck sidecar
+LAST_WORDS_SECONDS: Final = 1.5  # what an action in flight gets after SIGTERM
+RETRY_SECONDS: Final = 30.0
+
+
+def run(settings: Settings, log: Log, scrub_with: Callable[[Parts], None]) -> int:
+    """Run until a signal; a doubtful stage keeps the process up, unhealthy and explaining."""
+    stop = threading.Event()
+    _listen_to_signals(stop)
+    for name in unknown_settings():
+        log.warning("setting unknown", name=name)
+    try:
+        parts = build(settings)
+    except (RefusedStage, BadSetting) as refusal:
+        return _explain(settings, log, stop, str(refusal))
+    scrub_with(parts)
+    return Daemon(parts, log, stop).run()
+
+
+def _listen_to_signals(stop: threading.Event) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(1)  # asked twice: somebody does not want to wait
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+
+
+def _explain(settings: Settings, log: Log, stop: threading.Event, why: str) -> int:
+    """Do nothing but say why: a process that exits in its first minute is never started again."""
+    unhealthy = Health(False, "Refused", why)
+    server = StatusServer(
+        settings.http_host,
+        settings.http_port,
+        health=lambda: unhealthy,
+        ready=lambda: unhealthy,
+        status=lambda: {"refused": why},
+    )
+    try:
+        server.start()
+    except ListenFault as fault:
+        log.warning("not listening", message=str(fault))
+    while not stop.is_set():
+        log.warning("refused", message=why)
+        stop.wait(RETRY_SECONDS)
+    server.stop()
+    return 0
+
+
+class Daemon:
+    """Loop, watch, status and metrics, each on a daemon thread; the main thread only waits."""
+
+    def __init__(self, parts: Parts, log: Log, stop: threading.Event) -> None:
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        settings = parts.settings
+        recorder = PrometheusRecorder(registry)
+        self._parts = parts
+        self._log = log
+        self._stop = stop
+        self._wake = Wake()
+        self._watch: Watch | None = None
+        self._watched: str | None = None
+        self._ready = False
+        self._reconciler = Reconciler(
+            observer=parts.observer,
+            applier=parts.applier(action_lines(log)),
+            store=parts.store,
+            clock=parts.clock,
+            recorder=recorder,
+            log=log,
+            identity=identity(),
+        )
+        self._loop = Loop(
+            cycle=self._cycle,
+            changed=parts.manifests.changed,
+            wake=self._wake,
+            stop=stop,
+            clock=parts.clock,
+            jitter=jitter,
+            log=log,
+            started=recorder.cycle_started,
+            ended=recorder.cycle_ended,
+        )
+        self._servers = (
+            StatusServer(
+                settings.http_host,
+                settings.http_port,
+                health=self.health,
+                ready=self.ready,
+                status=self.status,
+            ),
+            MetricsServer(settings.metrics_host, settings.metrics_port, registry),
+        )
+
+    def run(self) -> int:
+        """Block until a signal (0) or a lost pulse (70)."""
+        for server in self._servers:
+            try:
+                server.start()
+            except ListenFault as fault:
+                self._log.warning("not listening", message=str(fault))
+        self._log.info(
+            "started", stage=self._parts.stage.name, overlay=self._parts.overlay, pid=os.getpid()
+        )
+        loop = threading.Thread(target=self._loop.run, name="loop", daemon=True)
+        loop.start()
+        alive = watch_pulse(
+            self._loop,
+            stop=self._stop,
+            clock=self._parts.clock,
+            budget=self._parts.settings.cycle_budget,
+        )
+        if not alive:
+            self._log.warning("pulse lost", exit=EXIT_STUCK)
+            os._exit(EXIT_STUCK)
+        self._end(loop)
+        return 0
+
+    def _end(self, loop: threading.Thread) -> None:
+        """Give the action in flight its last moment; never undo anything."""
+        loop.join(LAST_WORDS_SECONDS)
+        if not loop.is_alive():
+            self._reconciler.say_goodbye()
+        if self._watch is not None:
+            self._watch.stop()
+        for server in self._servers:
+            server.stop()
+        self._log.info("stopped", abandoned=loop.is_alive())
+
+    def _cycle(self, stopping: Callable[[], bool]) -> CycleReport:
+        report = self._reconciler.run_cycle(stopping)
+        self._ready = self._ready or report.complete
+        self._follow(report)
+        return report
+
+    def _follow(self, report: CycleReport) -> None:
+        """Follow Connect's status topic on the cluster that the broker string leads to now."""
+        line = self._parts.observer.kafka.line
+        if line is None or line == self._watched or report.world.revision is None:
+            return
+        if self._watch is not None:
+            self._watch.stop()
+        self._watch = self._parts.watch(line, self._is_ours, self._wake)
+        self._watch.start()
+        self._watched = line
+
+    def _is_ours(self, name: str) -> bool:
+        report = self._reconciler.report
+        revision = report.world.revision if report is not None else None
+        return revision is not None and any(c.name == name for c in revision.connectors)
+
+    # --- what the listeners tell ------------------------------------------------------------
+
+    def health(self) -> Health:
+        """Tell whether the loop turns; nothing about any other system."""
+        age = self._parts.clock.monotonic() - self._loop.pulse
+        limit = 3 * self._loop.interval + self._parts.settings.cycle_budget
+        return Health(age <= limit, "Pulse", f"the loop turned {age:.1f} s ago")
+
+    def ready(self) -> Health:
+        """Tell whether everything was looked at once."""
+        if self._ready:
+            return Health(True, "Observed", "a complete observation was made")
+        report = self._reconciler.report
+        faults = (
+            "; ".join(f"{s}: {f.message}" for s, f in report.faults) if report else "no cycle yet"
+        )
+        return Health(False, "NotObserved", faults or "not everything was looked at yet")
+
+    def status(self) -> dict[str, Any]:
+        report, manifests = self._reconciler.report, self._parts.manifests
+        if report is None:
+            nothing: dict[str, Json] = {"stage": self._parts.stage.name, "cycle": 0}
+            return nothing
+        return describe(report, manifests.refusal, manifests.since)

@@ -1,0 +1,100 @@
+"""One stage applied once: cycles until all is as declared, or nothing more can be done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from controller.apply import Applied
+from controller.bootstrap import Parts, identity
+from controller.core.action import is_own
+from controller.core.decision import Converged, Stall, Wait
+from controller.core.plan import Step
+from controller.reconciler import CycleReport, Reconciler
+
+PAUSE_SECONDS: Final = 0.3
+
+
+class Once:
+    """Runs cycles without a loop and tells each action in a line."""
+
+    def __init__(self, parts: Parts, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._clock = parts.clock
+        self._reconciler = Reconciler(
+            observer=parts.observer,
+            applier=parts.applier(self._told),
+            store=parts.store,
+            clock=parts.clock,
+            recorder=Unrecorded(),
+            log=Unlogged(),
+            identity={**identity(), "once": True},
+        )
+
+    def run(self, timeout: float) -> CycleReport:
+        """Answer the last report; one that is not converged says what is in the way."""
+        end = self._clock.monotonic() + timeout
+        pause = threading.Event()
+        try:
+            while True:
+                report = self._reconciler.run_cycle(lambda: False)
+                if _is_over(report) or self._clock.monotonic() >= end:
+                    return report
+                pause.wait(PAUSE_SECONDS if not report.acted else 0.0)
+        finally:
+            self._reconciler.say_goodbye()
+
+    def _told(self, step: Step, applied: Applied) -> None:
+        if applied.fault is not None:
+            self._say(f"  {step.key}: {type(applied.action).__name__}: {applied.fault}")
+        elif not is_own(applied.action):
+            self._say(f"  {step.key}: {type(applied.action).__name__} ({applied.seconds:.2f} s)")
+
+
+def _is_over(report: CycleReport) -> bool:
+    if report.acted:
+        return False
+    return all(
+        isinstance(step.decision, Converged | Stall) or _is_held(step) for step in report.plan.steps
+    )
+
+
+def _is_held(step: Step) -> bool:
+    """Whether a person or a rule holds it, which no further cycle changes."""
+    return isinstance(step.decision, Wait) and step.decision.reason in _LASTING
+
+
+_LASTING: Final = frozenset({"Suspended", "Frozen", "ObserveOnly", "TearingDown", "Flapping"})
+
+
+class Unrecorded:
+    """A recorder for a process whose metrics nobody scrapes."""
+
+    def cycle_started(self, at: float) -> None: ...
+
+    def cycle_ended(self, result: str, seconds: float, at: float) -> None: ...
+
+    def action_applied(self, kind: str, action: str, result: str, seconds: float) -> None: ...
+
+    def fault_seen(self, system: str, reason: str) -> None: ...
+
+    def condition_set(self, kind: str, name: str, condition: str, status: str) -> None: ...
+
+    def drift_seen(self, kind: str, name: str) -> None: ...
+
+    def held_set(self, reasons: Mapping[str, int]) -> None: ...
+
+    def orphans_set(self, count: int) -> None: ...
+
+    def revision_set(self, revision: str, commit: str | None, *, stale: bool) -> None: ...
+
+
+class Unlogged:
+    """A log for a process that tells people directly."""
+
+    def info(self, event: str, **keys: object) -> None: ...
+
+    def warning(self, event: str, **keys: object) -> None: ...
+
+    def exception(self, event: str, **keys: object) -> None: ...

@@ -1,0 +1,158 @@
+"""A stage at work on the local stack: worker, controller, manifests, and questions to it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from confluent_kafka.admin import (
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from devstack.environment import REPOSITORY, StackError, wait_until
+from devstack.process import Child
+from devstack.rows import Row, read_rows
+from devstack.stack import Stack
+from devstack.worker import Worker
+
+CONNECTOR: Final = "wms-postgres-cdc"
+DATA_TOPICS: Final = tuple(
+    f"wms.{schema}.{table}"
+    for schema in ("MMDL", "WMS")
+    for table in ("PLAN_BASE_WVR_TBL", "PLAN_WVR_RVSN_TBL")
+)
+
+
+class Scene:
+    """One stage with its own worker and controller process, on a copy of the manifests."""
+
+    def __init__(self, stack: Stack, stage: str, worker: Worker) -> None:
+        self.stack = stack
+        self.stage = stage
+        self.worker = worker
+        self.manifests = stack.folder / f"manifests-{stage}"
+        shutil.copytree(REPOSITORY / "manifests", self.manifests)
+        self.env = stack.controller_env(stage, manifests=self.manifests, worker=worker)
+        self.controller: Child | None = None
+
+    @property
+    def namespace(self) -> str:
+        return "" if self.stage in ("main", "val", "production") else f"{self.stage}."
+
+    def topic(self, name: str) -> str:
+        return f"{self.namespace}{name}"
+
+    def start(self) -> Child:
+        self.controller = self.stack.start_controller(self.env)
+        return self.controller
+
+    def stop(self) -> None:
+        if self.controller is not None:
+            self.stack.stop_child(self.controller)
+
+    def kill(self) -> None:
+        if self.controller is not None:
+            self.stack.kill_child(self.controller)
+
+    def wmsctl(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """One command of a person, with this stage's settings."""
+        return subprocess.run(
+            [sys.executable, "-m", "controller", *arguments],
+            env=self.env,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    # --- what can be seen -------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """What `/status` says; {} while nobody listens."""
+        url = f"http://127.0.0.1:{self.env['WMS_HTTP_PORT']}/status"
+        try:
+            with urlopen(url, timeout=5) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except (URLError, OSError, ValueError):
+            return {}
+
+    def resource(self, name: str) -> dict[str, Any]:
+        found = (r for r in self.status().get("resources", []) if r["resource"] == name)
+        return next(found, {})
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """One condition of a resource, as `/status` shows it."""
+        found = (c for c in self.resource(name).get("conditions", []) if c["type"] == kind)
+        return next(found, {})
+
+    def config(self) -> dict[str, str]:
+        """The connector's config; {} while it is not there."""
+        try:
+            found: dict[str, str] = self.worker.request("GET", f"/connectors/{CONNECTOR}/config")
+        except (URLError, OSError):
+            return {}
+        return found
+
+    def running(self) -> bool:
+        try:
+            said = self.worker.request("GET", f"/connectors/{CONNECTOR}/status")
+        except (URLError, OSError):
+            return False
+        tasks = [task["state"] for task in said["tasks"]]
+        return said["connector"]["state"] == "RUNNING" and tasks == ["RUNNING"]
+
+    def rows(self, topic: str, count: int, seconds: float = 20.0) -> list[Row]:
+        """Read a topic from its beginning until it holds so many rows."""
+        return read_rows(
+            self.stack.broker.bootstrap,
+            self.topic(topic),
+            until=lambda rows: len(rows) >= count,
+            seconds=seconds,
+        )
+
+    def topic_config(self, topic: str, key: str) -> str | None:
+        resource = ConfigResource(ResourceType.TOPIC, self.topic(topic))
+        client = self.stack.admin()
+        found = client.describe_configs([resource])[resource].result(10)
+        return str(found[key].value) if key in found else None
+
+    def set_topic_config(self, topic: str, key: str, value: str) -> None:
+        """As a person does who means well."""
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(
+            ResourceType.TOPIC, self.topic(topic), incremental_configs=[entry]
+        )
+        client = self.stack.admin()
+        client.incremental_alter_configs([resource])[resource].result(10)
+
+    # --- waiting ----------------------------------------------------------------------------
+
+    def wait(self, claim: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
+        """How long it took until the claim held; a StackError says what it waited for."""
+        start = time.monotonic()
+        if not wait_until(claim, seconds):
+            raise StackError(f"after {seconds:.0f} s still not so: {what}\n{self._tail()}")
+        return time.monotonic() - start
+
+    def wait_running(self, seconds: float = 40.0) -> float:
+        return self.wait(self.running, f"{CONNECTOR} of {self.stage} runs", seconds)
+
+    def wait_converged(self, seconds: float = 40.0) -> float:
+        return self.wait(
+            lambda: bool(self.status().get("converged")), f"{self.stage} is as declared", seconds
+        )
+
+    def _tail(self) -> str:
+        return self.controller.tail() if self.controller is not None else ""
