@@ -1,0 +1,424 @@
+"""Tear an ephemeral stage down: delete what is provably its own, and tell about all else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from controller.core.faults import Conflict, Fault, OutcomeUnknown, Transient, Unavailable
+from controller.core.guards import (
+    ConnectorDeletionRequest,
+    DeletionRequest,
+    RefusedDeletion,
+    permit,
+    permit_connector,
+)
+from controller.core.hold import TEARING_DOWN_RECORD
+from controller.core.model import (
+    ObservedConnector,
+    Record,
+    Revision,
+    Snapshot,
+    connector_key,
+    topic_key,
+)
+from controller.core.stage import Stage
+from controller.core.teardown import (
+    ByHand,
+    Left,
+    Listing,
+    TopicDeletions,
+    acknowledged,
+    by_hand,
+    came_back,
+    configs_of,
+    expected_topics,
+    find_connectors,
+    find_topics,
+    is_whole,
+    mark_value,
+    refuse_place,
+    refuse_teardown,
+    remembered_sql,
+)
+from controller.ports import Clock, ConnectClient, KafkaClient, StateStore
+from controller.reconciler import ALIVE_RECORD
+
+_STEP: Final = 0.5  # seconds between two looks while something is waited for
+_GRACE: Final = 35.0  # a sign of life lasts three intervals and 30 s
+_LEAVING: Final = 45.0  # how long the group may keep a worker that was killed
+_ROUNDS: Final = 10  # of deleting connectors; each deletion starts a rebalance, which refuses more
+
+
+@dataclass(frozen=True)
+class Teardown:
+    """What became of a teardown; of a dry run, what it would delete."""
+
+    deleted: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
+    by_hand: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+
+class _Stop(Exception):
+    """Ends the run; a rerun continues where it ended."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__(*reasons)
+        self.reasons = reasons
+
+
+def run_teardown(
+    *,
+    stage: Stage,
+    confirm: str | None,
+    dry_run: bool,
+    connect: ConnectClient,
+    kafka: KafkaClient,
+    store: StateStore,
+    clock: Clock,
+    wait: Callable[[float], None],
+    interval: float,
+    say: Callable[[str], None],
+    manifests: Revision | None,
+    cap: int = 100,
+) -> Teardown:
+    """Delete all that is an ephemeral stage's own; safe to run again after any failure."""
+    if dry_run:
+        confirm = stage.name
+    refused = refuse_teardown(stage, confirm)
+    if refused:
+        for reason in refused:
+            say(f"refused: {reason}")
+        return Teardown(failures=refused)
+    run = _Run(
+        stage=Stage(stage.name),
+        confirm=confirm,
+        connect=connect,
+        kafka=kafka,
+        store=store,
+        clock=clock,
+        wait=wait,
+        interval=interval,
+        say=say,
+        manifests=manifests,
+        cap=cap,
+    )
+    return run.rehearse() if dry_run else run.perform()
+
+
+class _Run:
+    """One run, and what it has come to so far."""
+
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        confirm: str | None,
+        connect: ConnectClient,
+        kafka: KafkaClient,
+        store: StateStore,
+        clock: Clock,
+        wait: Callable[[float], None],
+        interval: float,
+        say: Callable[[str], None],
+        manifests: Revision | None,
+        cap: int,
+    ) -> None:
+        self._stage = stage
+        self._confirm = confirm
+        self._connect = connect
+        self._kafka = kafka
+        self._store = store
+        self._clock = clock
+        self._wait = wait
+        self._interval = interval
+        self._say = say
+        self._manifests = manifests
+        self._cap = cap
+        self._connect_answers = False
+        self._deleted: list[str] = []
+        self._left: tuple[Left, ...] = ()
+        self._by_hand = ByHand()
+        self._failures: list[str] = []
+
+    def rehearse(self) -> Teardown:
+        """Look, and list what `perform` would delete; nothing is written anywhere."""
+        return self._report(self._rehearse, done="would delete")
+
+    def perform(self) -> Teardown:
+        return self._report(self._perform, done="deleted")
+
+    def _report(self, steps: Callable[[], None], done: str) -> Teardown:
+        try:
+            steps()
+        except _Stop as stop:
+            self._failures.extend(stop.reasons)
+        except RefusedDeletion as refused:
+            self._failures.append(str(refused))
+        except Fault as fault:
+            self._failures.append(f"{fault}. Run the teardown again, it goes on from here.")
+        report = Teardown(
+            deleted=tuple(self._deleted),
+            left=(*self._left, *self._by_hand.doubtful),
+            by_hand=self._by_hand.sql,
+            failures=tuple(self._failures),
+        )
+        self._tell(report, done)
+        return report
+
+    def _tell(self, report: Teardown, done: str) -> None:
+        for name in report.deleted:
+            self._say(f"{done} {name}")
+        for name, why in report.left:
+            self._say(f"left {name}: {why}")
+        if report.by_hand:
+            self._say("what only a person can remove, in the source database:")
+        for line in report.by_hand:
+            self._say(f"  {line}")
+        for failure in report.failures:
+            self._say(f"failed: {failure}")
+        if not report.deleted and report.ok:
+            self._say(f"nothing of stage {self._stage.name} is left to delete")
+
+    # --- the two ways -----------------------------------------------------------------------
+
+    def _rehearse(self) -> None:
+        connectors, topics = self._look()
+        self._deleted = [
+            *(str(connector_key(request.name)) for request in connectors),
+            *(str(topic_key(request.name)) for request in topics.requests),
+        ]
+        members = self._kafka.group_members(self._stage.connect_group)
+        if members:
+            self._say(f"{members} worker(s) of the stage still run: {self._stop_first()}")
+
+    def _perform(self) -> None:
+        self._look()
+        self._hold_controller()
+        self._delete_connectors()
+        self._insist_on_no_worker(leaving=not self._connect_answers)
+        topics = self._delete_topics()
+        self._look_again(topics)
+        self._forget()
+
+    # --- look -------------------------------------------------------------------------------
+
+    def _look(self) -> tuple[tuple[ConnectorDeletionRequest, ...], TopicDeletions]:
+        """Refuse whatever is to be refused before anything is touched, the store included."""
+        records = self._store.load()
+        observed = self._observe_connectors()
+        refused = refuse_place(
+            self._stage,
+            records,
+            cluster_id=self._kafka.cluster_id(),
+            connect_cluster_id=self._connect.cluster_id() if self._connect_answers else None,
+            declared=self._manifests.policy.kafka_cluster_id if self._manifests else None,
+        )
+        _insist(refused)
+        connectors = find_connectors(self._stage, self._confirm, observed)
+        _insist(connectors.refusals)
+        self._gather_by_hand(observed, remembered_sql(records))
+        listed, whole = self._list()
+        topics = self._find_topics(listed, listed, whole=whole)
+        return connectors.requests, topics
+
+    def _observe_connectors(self) -> Snapshot[ObservedConnector]:
+        """Answer nothing for a Connect that is away: its connectors go with its topics."""
+        observed = self._connect.observe(())
+        self._connect_answers = observed.fault is None
+        if observed.fault is None:
+            return observed
+        if not isinstance(observed.fault, Unavailable):
+            raise _Stop(
+                f"Connect answers, but does not tell its connectors: {observed.fault}. "
+                f"{self._stop_first()}",
+            )
+        self._say(f"Connect does not answer ({observed.fault.message}): connectors are skipped")
+        return Snapshot()
+
+    def _gather_by_hand(
+        self, observed: Snapshot[ObservedConnector], remembered: tuple[str, ...]
+    ) -> None:
+        seen = {
+            key.name: item
+            for key, item in observed.items.items()
+            if isinstance(item, ObservedConnector)
+        }
+        found = by_hand(self._stage, configs_of(seen, self._manifests))
+        sql = tuple(dict.fromkeys((*remembered, *found.sql)))
+        self._by_hand = ByHand(sql, found.doubtful)
+
+    def _list(self) -> tuple[Listing, bool]:
+        """List the topics, and look into each expected one that is not in the list."""
+        listed = self._kafka.list_topics()
+        missing = expected_topics(self._stage, self._manifests) - set(listed)
+        return listed, is_whole(missing, self._kafka.observe(missing))
+
+    def _find_topics(self, planned: Listing, listed: Listing, *, whole: bool) -> TopicDeletions:
+        found = find_topics(
+            self._stage, self._confirm, planned=planned, listed=listed, whole=whole, cap=self._cap
+        )
+        self._left = found.left
+        _insist(found.refusals)
+        return found
+
+    # --- the mark ---------------------------------------------------------------------------
+
+    def _hold_controller(self) -> None:
+        """Mark the stage, and wait until its controller holds still or shows no sign of life."""
+        records = self._store.load()
+        before, marked = records.get(ALIVE_RECORD), TEARING_DOWN_RECORD in records
+        value = mark_value(self._clock.now(), self._by_hand.sql)
+        self._store.put(TEARING_DOWN_RECORD, value)
+        if before is not None:
+            self._say("waiting until the stage's controller holds still")
+        if not self._until(
+            lambda: acknowledged(self._alive(), before, marked_before=marked), self._patience
+        ):
+            raise _Stop(
+                "The stage's controller runs and does not acknowledge the teardown, so it might "
+                f"create again what is deleted. Nothing was deleted. {self._stop_first()}",
+            )
+
+    def _alive(self) -> Record | None:
+        record = self._store.load().get(ALIVE_RECORD)
+        expired = (
+            record is not None
+            and record.expires is not None
+            and record.expires <= self._clock.now()
+        )
+        return None if expired else record
+
+    @property
+    def _patience(self) -> float:
+        return 3 * self._interval + _GRACE
+
+    def _stop_first(self) -> str:
+        return f"Stop the service {self._stage.service} first, then run the teardown again."
+
+    # --- connectors -------------------------------------------------------------------------
+
+    def _delete_connectors(self) -> None:
+        """Observe before each round: a refused deletion may have been carried out."""
+        asked: dict[str, None] = {}
+        for _ in range(_ROUNDS):
+            found = find_connectors(self._stage, self._confirm, self._observe_connectors())
+            _insist(found.refusals)
+            there = {request.name for request in found.requests}
+            if self._connect_answers:
+                self._deleted = [str(connector_key(name)) for name in asked if name not in there]
+            if not there:
+                return
+            for request in found.requests:
+                self._delete_connector(request)
+                asked[request.name] = None
+            self._wait(_STEP)
+        raise _Stop(f"Connect does not let go of its connectors. {self._stop_first()}")
+
+    def _delete_connector(self, request: ConnectorDeletionRequest) -> None:
+        permitted = permit_connector(request)
+        try:
+            self._connect.delete(permitted.name)
+        except (Conflict, Transient, OutcomeUnknown) as fault:
+            self._say(f"{connector_key(request.name)}: {fault}; looking again")
+
+    # --- topics -----------------------------------------------------------------------------
+
+    def _insist_on_no_worker(self, *, leaving: bool) -> None:
+        """A living worker would create its topics again; one that was killed leaves later."""
+        group = self._stage.connect_group
+        members = self._kafka.group_members(group)
+        if members and leaving:
+            self._say(f"waiting until group {group} has no member any more")
+            self._until(lambda: self._kafka.group_members(group) == 0, _LEAVING)
+            members = self._kafka.group_members(group)
+        if members:
+            raise _Stop(
+                f"{members} worker(s) of the stage still run (group {group}), and would create "
+                f"their topics again. {self._stop_first()}",
+            )
+
+    def _delete_topics(self) -> tuple[DeletionRequest, ...]:
+        planned, _ = self._list()
+        listed, whole = self._list()  # ids read again; the client reads each once more
+        found = self._find_topics(planned, listed, whole=whole)
+        for request in found.requests:
+            self._delete_topic(request)
+        return found.requests
+
+    def _delete_topic(self, request: DeletionRequest) -> None:
+        permitted = permit(request)
+        try:
+            self._kafka.delete_topic(permitted)
+        except Unavailable:
+            raise  # each further one would only wait for nothing
+        except OutcomeUnknown as fault:
+            self._say(f"{topic_key(request.name)}: {fault}; looking again later")
+        except Fault as fault:
+            self._failures.append(f"Topic {request.name} was not deleted: {fault}.")
+            return
+        self._deleted.append(str(topic_key(request.name)))
+
+    def _look_again(self, topics: tuple[DeletionRequest, ...]) -> None:
+        """What is there again an interval later was created by something that still runs."""
+        if topics:
+            self._say(f"looking again in {self._interval:g} s")
+            self._wait(self._interval)
+        listed, whole = self._list()
+        back = came_back(self._stage, topics, listed)
+        self._deleted = [name for name in self._deleted if not _is_listed(name, listed)]
+        self._failures.extend(back)
+        if not whole and not back:
+            self._find_topics(listed, listed, whole=whole)
+        self._insist_on_no_worker(leaving=False)
+        if self._failures:
+            raise _Stop  # the mark stays, and with it everything that a rerun needs
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Remove the records, the mark last: without it a living controller starts over."""
+        first = self._alive()
+        if first is not None:
+            self._say("waiting until the last sign of life of the stage's controller is gone")
+        if not self._until(lambda: self._gone_or_renewed(first), self._patience) or self._alive():
+            raise _Stop(
+                "The stage's controller still runs, and would create everything again once the "
+                f"stage's records are gone. {self._stop_first()}",
+            )
+        keys = sorted(self._store.load(), key=lambda key: (key == TEARING_DOWN_RECORD, key))
+        for key in keys:
+            self._store.delete(key)
+        self._say(f"removed {len(keys)} record(s) of stage {self._stage.name}")
+
+    def _gone_or_renewed(self, first: Record | None) -> bool:
+        alive = self._alive()
+        return alive is None or first is None or alive.revision != first.revision
+
+    def _until(self, claim: Callable[[], bool], limit: float) -> bool:
+        """Wait for a claim, bounded in time and in looks."""
+        end = self._clock.monotonic() + limit
+        for _ in range(math.ceil(limit / _STEP)):
+            if claim():
+                return True
+            if self._clock.monotonic() >= end:
+                break
+            self._wait(_STEP)
+        return claim()
+
+
+def _insist(refused: Iterable[str]) -> None:
+    reasons = tuple(refused)
+    if reasons:
+        raise _Stop(*reasons)
+
+
+def _is_listed(resource: str, listed: Mapping[str, str]) -> bool:
+    return any(str(topic_key(name)) == resource for name in listed)
