@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -229,7 +230,11 @@ class ConnectRest:
         if self._on_request is not None:
             self._on_request(method, path)
         request = self._client.build_request(
-            method, path, json=body, extensions={"deadline": until}
+            method,
+            path,
+            content=None if body is None else json.dumps(body),
+            headers={} if body is None else {"Content-Type": "application/json"},
+            extensions={"deadline": until},
         )
         try:
             response = self._client.send(request, stream=True)
