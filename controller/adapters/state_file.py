@@ -41,6 +41,7 @@ class _Content:
     last: int
 
 
+_ENCODER: Final = json.JSONEncoder(allow_nan=False)
 _EMPTY: Final = _Content(MappingProxyType({}), 0)
 
 
@@ -74,11 +75,12 @@ class StateFile:
         expires: float | None = None,
     ) -> int:
         _insist(_KEY, key)
+        kept = json.loads(_text(dict(value)))  # a copy, as a reader of the file would get it
         with self._faults("write"), self._locked():
             content = self._living()
             self._compare(key, content.records.get(key), expected)
             revision = content.last + 1
-            record = Record(MappingProxyType(dict(value)), revision, expires)
+            record = Record(MappingProxyType(kept), revision, expires)
             self._write(_Content({**content.records, key: record}, revision))
             return revision
 
@@ -128,18 +130,17 @@ class StateFile:
             raise self._corrupt(self._path, f"it is no state ({type(error).__name__})") from error
 
     def _write(self, content: _Content) -> None:
-        document = {
-            "format": _FORMAT,
-            "last": content.last,
-            "records": {key: _document(record) for key, record in content.records.items()},
-        }
-        text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
-        self._replace(self._path, text.encode() + b"\n")
+        """Put one record on each line, for people with grep."""
+        lines = (f"{_text(key)}: {_text(_document(r))}" for key, r in content.records.items())
+        head = f'{{"format": {_FORMAT}, "last": {content.last}, "records": {{\n'
+        raw = (head + ",\n".join(lines) + "\n}}\n").encode()
+        self._replace(self._path, raw)
+        self._known = (raw, replace(content, records=MappingProxyType(dict(content.records))))
 
     # --- history ---
 
     def append(self, section: str, entry: Mapping[str, Json]) -> None:
-        line = json.dumps(dict(entry), allow_nan=False).encode() + b"\n"
+        line = _text(dict(entry)).encode() + b"\n"
         with self._faults("write"), self._locked():
             path = self._history(section)
             lines = self._lines(path)
@@ -263,6 +264,10 @@ def _lives(record: Record, now: float) -> bool:
 def _document(record: Record) -> dict[str, Any]:
     shown: dict[str, Any] = {"revision": record.revision, "value": dict(record.value)}
     return shown if record.expires is None else {**shown, "expires": record.expires}
+
+
+def _text(value: Any) -> str:
+    return _ENCODER.encode(value)
 
 
 def _record(item: Any) -> Record:

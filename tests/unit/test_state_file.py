@@ -15,6 +15,7 @@ import pytest
 from controller.adapters.clock import SystemClock
 from controller.adapters.state_file import StateFile
 from controller.core.faults import Unavailable
+from controller.core.model import Json
 
 KEY = "track/topic/wms"
 
@@ -99,6 +100,14 @@ def test_an_edit_by_hand_is_seen_even_at_the_same_size_and_time(path: Path) -> N
     store.load()
     path.write_bytes(path.read_bytes().replace(b'"a": 1', b'"a": 2'))
     assert store.load()[KEY].value == {"a": 2}
+
+
+def test_a_value_that_its_owner_changes_later_stays_as_it_was_put(path: Path) -> None:
+    store = opened(path)
+    names: list[Json] = ["one"]
+    store.put(KEY, {"names": names})
+    names.append("two")
+    assert store.load()[KEY].value == {"names": ["one"]}
 
 
 def test_a_folder_in_the_place_of_the_file_is_unavailable(path: Path) -> None:
