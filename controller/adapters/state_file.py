@@ -56,6 +56,7 @@ class StateFile:
         self._lock_seconds = lock_seconds
         self._keep = keep
         self._known: tuple[bytes, _Content] = (b"", _EMPTY)
+        self._lines_of: dict[str, tuple[Record, str]] = {}  # encoding all at each put is slow
 
     # --- records ---
 
@@ -125,17 +126,25 @@ class StateFile:
             if document["format"] != _FORMAT:
                 raise self._corrupt(self._path, f"format {document['format']!r} is not known here")
             records = {key: _record(item) for key, item in document["records"].items()}
-            return _Content(MappingProxyType(records), int(document["last"]))
+            newest = max((record.revision for record in records.values()), default=0)
+            return _Content(MappingProxyType(records), max(int(document["last"]), newest))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise self._corrupt(self._path, f"it is no state ({type(error).__name__})") from error
 
     def _write(self, content: _Content) -> None:
         """Put one record on each line, for people with grep."""
-        lines = (f"{_text(key)}: {_text(_document(r))}" for key, r in content.records.items())
+        lines = {key: self._line(key, record) for key, record in content.records.items()}
         head = f'{{"format": {_FORMAT}, "last": {content.last}, "records": {{\n'
-        raw = (head + ",\n".join(lines) + "\n}}\n").encode()
+        raw = (head + ",\n".join(text for _, text in lines.values()) + "\n}}\n").encode()
         self._replace(self._path, raw)
+        self._lines_of = lines
         self._known = (raw, replace(content, records=MappingProxyType(dict(content.records))))
+
+    def _line(self, key: str, record: Record) -> tuple[Record, str]:
+        known = self._lines_of.get(key)
+        if known is not None and known[0] is record:
+            return known
+        return record, f"{_text(key)}: {_text(_document(record))}"
 
     # --- history ---
 
