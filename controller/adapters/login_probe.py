@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import re
 import socket
@@ -75,6 +76,8 @@ _UNREACHABLE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _CODE: Final = re.compile(r"\b(?:ORA|DPY|TNS)-[0-9]{4,5}\b")
+_ERRNO: Final = re.compile(r"\[Errno ([0-9]{1,4})\]")
+_NO_CONNECTION: Final = "DPY-6005"  # says nothing of the cause
 _PROGRAM: Final = "wms-connector-controller"
 _LOGOUT: Final = 1.0  # seconds
 _INSTANT: Final = 0.001  # a socket takes 0 as "do not wait at all", which is something else
@@ -127,7 +130,8 @@ def judge(codes: Iterable[str], detail: str, *, answered: bool) -> tuple[ProbeOu
     for outcome, known in _TABLE:
         for code in ordered:
             if code in known:
-                return outcome, f"{known[code]} ({', '.join(ordered)})"
+                why = f": {detail}" if code == _NO_CONNECTION and detail else ""
+                return outcome, f"{known[code]}{why} ({', '.join(ordered)})"
     said = f"{detail} ({', '.join(ordered)})" if ordered else detail
     if answered:
         return ProbeOutcome.DOUBTFUL, f"the server answered, then: {said}"
@@ -200,6 +204,9 @@ def _detail(error: BaseException) -> str:
             return "no answer in time"
         if isinstance(cause, ConnectionError):
             return "the connection was closed"
+    number = _ERRNO.search(str(error))
+    if number is not None:
+        return os.strerror(int(number[1])).lower()
     return f"the login failed with {type(error).__name__}"
 
 

@@ -188,6 +188,7 @@ def test_nobody_listening_is_unreachable(unused: int) -> None:
     outcome, said = probe(login("oracle", unused))
     assert outcome == UNREACHABLE
     assert f"127.0.0.1:{unused}" in said
+    assert "connection refused" in said
 
 
 def test_a_host_without_an_address_is_unreachable() -> None:
