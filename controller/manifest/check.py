@@ -12,7 +12,7 @@ from controller.core.model import (
     topic_key,
 )
 from controller.core.stage import Stage
-from controller.manifest.error import Report, did_you_mean
+from controller.manifest.error import Report
 from controller.manifest.naming import HISTORY_KEY, BuiltConnector, BuiltTopic, table_topic
 from controller.manifest.tree import Node
 
@@ -111,7 +111,7 @@ def with_needs(
         written |= {need.name for need in needs}
         for need in needs:
             if one.kind.captures and declared.get(need.name) is not need.topic_class:
-                report.error(need.place, need.field, _missing(need, declared))
+                report.error(need.place, need.field, _missing(need, declared, report))
         there = frozenset(topic_key(need.name) for need in needs if need.name in declared)
         manifests.append(replace(one.connector, needs=there))
         _check_signal_table(one, report)
@@ -152,11 +152,11 @@ def _needed_by_keys(
         yield "provide.transaction.metadata", name, TopicClass.DATA, "transaction marks go there"
 
 
-def _missing(need: _Need, declared: Mapping[str, TopicClass]) -> str:
+def _missing(need: _Need, declared: Mapping[str, TopicClass], report: Report) -> str:
     what = f"needs the Topic {need.name} of class {need.topic_class.value}, as {need.why}"
     if need.name in declared:
         return f"{what}; it is declared with class {declared[need.name].value}"
-    return f"{what}; declare it{did_you_mean(need.name, declared)}"
+    return f"{what}; declare it{report.near(need.name, declared)}"
 
 
 def _check_signal_table(one: BuiltConnector, report: Report) -> None:

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from controller.core.model import Source, Warning_
 
-_SHOWN: Final = 200  # a hostile file could hold a mistake per character
+_MOST: Final = 200  # a hostile file could hold a mistake per character
+_MOST_SUGGESTIONS: Final = 20  # each costs a comparison with every known word
 
 
 class Place(Protocol):
@@ -49,18 +50,15 @@ class ManifestError:
         return f"{self.file}:{self.line}:{self.column}: {field}{self.message}"
 
 
-class ManifestErrors(ValueError):
-    """A revision that cannot be loaded."""
+class ManifestErrors(ValueError):  # it carries errors
+    """A revision that cannot be loaded; of very many errors the first ones."""
 
     def __init__(self, errors: Iterable[ManifestError]) -> None:
         self.errors = tuple(sorted(set(errors)))
         super().__init__(self.errors)
 
     def __str__(self) -> str:
-        lines = [str(error) for error in self.errors[:_SHOWN]]
-        if len(self.errors) > _SHOWN:
-            lines.append(f"... and {len(self.errors) - _SHOWN} more")
-        return "\n".join(lines)
+        return "\n".join(map(str, self.errors))
 
 
 class Report:
@@ -69,21 +67,34 @@ class Report:
     def __init__(self) -> None:
         self.errors: list[ManifestError] = []
         self.warnings: list[Warning_] = []
+        self.count = 0  # of errors, those over the limit included
+        self._suggestions = _MOST_SUGGESTIONS
+
+    @property
+    def full(self) -> bool:
+        return self.count > _MOST
 
     def error(self, place: Place, field: str, message: str) -> None:
-        self.errors.append(ManifestError(place.file, place.line, place.column, field, message))
+        self.count += 1
+        if self.count == _MOST:
+            message += " (further errors are not shown)"
+        if self.count <= _MOST:
+            self.errors.append(ManifestError(place.file, place.line, place.column, field, message))
 
     def warning(self, place: Place, field: str, message: str) -> None:
-        self.warnings.append(Warning_(Source(place.file, place.line), field, message))
+        if len(self.warnings) < _MOST:
+            self.warnings.append(Warning_(Source(place.file, place.line), field, message))
+
+    def near(self, word: str, known: Iterable[str]) -> str:
+        """Answer `; did you mean X?`, or nothing when no known word is near."""
+        self._suggestions -= 1
+        if self._suggestions < 0:
+            return ""
+        from difflib import get_close_matches  # read only when there is a mistake
+
+        found = get_close_matches(word[:100], list(known), n=1, cutoff=0.75)
+        return f"; did you mean {found[0]}?" if found else ""
 
     def raise_errors(self) -> None:
         if self.errors:
             raise ManifestErrors(self.errors)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Answer ` (did you mean X?)`, or nothing when no known word is near."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(word[:100], list(known), n=1, cutoff=0.75)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -45,7 +45,7 @@ from controller.core.topic_class import (
     implied,
     role_topic,
 )
-from controller.manifest.error import Report, did_you_mean
+from controller.manifest.error import Report
 from controller.manifest.overlay import API_VERSION
 from controller.manifest.spec import (
     Checked,
@@ -174,7 +174,7 @@ def _policy_spec(spec: StagePolicySpec, policy: StagePolicy) -> Document:
 def build_topic(
     checked: Checked[TopicSpec], stage: Stage, defaults: Defaults, report: Report
 ) -> BuiltTopic | None:
-    before = len(report.errors)
+    before = report.count
     spec = checked.spec
     topic_class = _topic_class(spec)
     name = _topic_name(checked, topic_class, stage, report)
@@ -184,7 +184,7 @@ def build_topic(
     for key, contrary, needed in contradictions(topic_class, spec.config):
         message = f"is {contrary}, and class {topic_class.value} requires {needed}"
         report.error(checked.key("config", key), f"spec.config.{key}", message)
-    if len(report.errors) > before or name is None or partitions is None:
+    if report.count > before or name is None or partitions is None:
         return None
     config = _with_defaults(topic_class, implied(topic_class, spec.config), defaults)
     replication = spec.replication_factor or defaults.replication_factor
@@ -315,14 +315,14 @@ def _with_defaults(
 def build_connector(
     checked: Checked[ConnectorSpec], stage: Stage, overlay: str, report: Report
 ) -> BuiltConnector | None:
-    before = len(report.errors)
+    before = report.count
     spec = checked.spec
     if not _CONNECTOR.fullmatch(checked.name):
         message = "must be 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-', a letter or digit first"
         report.error(checked.place, "metadata.name", message)
     refusal = class_refusal(spec.class_, overlay)
     if refusal is not None:
-        near = did_you_mean(spec.class_, CLASSES)
+        near = report.near(spec.class_, CLASSES)
         report.error(checked.key("class"), "spec.class", refusal + near)
         return None
     kind = CLASSES[spec.class_]
@@ -338,7 +338,7 @@ def build_connector(
     }
     _report(checked, lint_connector(spec.class_, texts, overlay), report)
     templates = _templates(checked, texts, report)
-    if len(report.errors) > before:
+    if report.count > before:
         return None
     document = _document("Connector", checked.name, _connector_spec(spec, kind, stage, texts))
     connector = ConnectorManifest(

@@ -6,12 +6,13 @@ A name that the base does not have is added, and is as complete as if it stood i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from controller.manifest.error import WHOLE, Report, Spot, did_you_mean
-from controller.manifest.tree import Fields, Node, Scalar, Sequence, parse_trees
+from controller.manifest.error import WHOLE, Report, Spot
+from controller.manifest.tree import Fields, Node, Scalar, Sequence, TreeReader
 
 API_VERSION: Final = "wms.cdc/v1"
 KINDS: Final = ("Connector", "Topic", "StagePolicy")
@@ -19,6 +20,7 @@ LARGEST: Final = 8 * 1024 * 1024  # characters of all files
 MOST_FILES: Final = 5_000
 
 _HEAD: Final = ("apiVersion", "kind", "metadata", "spec")
+_FOLDER: Final = re.compile(r"base/|stages/[^/]+/")
 _SUFFIXES: Final = (".yaml", ".yml")
 
 
@@ -56,8 +58,9 @@ def read_resources(files: Mapping[str, str], overlay: str, report: Report) -> Do
         report.error(WHOLE, "", f"there are more than {MOST_FILES} files or {LARGEST} characters")
         return {}
     base, over = _split(files, overlay, report)
-    resources = _documents(base, report)
-    for identity, document in _documents(over, report).items():
+    reader = TreeReader(report)
+    resources = _documents(base, reader, report)
+    for identity, document in _documents(over, reader, report).items():
         _lay_over(resources, identity, document, report)
     for identity, document in list(resources.items()):
         if document.spec is None:
@@ -83,7 +86,7 @@ def _split(
     base = {path: text for path, text in files.items() if path.startswith("base/")}
     over = {path: text for path, text in files.items() if path.startswith(folder)}
     for path in files:
-        if not path.startswith(("base/", "stages/")) or path.count("/") < (path[0] == "s") + 1:
+        if not _FOLDER.match(path):
             report.error(
                 Spot(path), "", "belongs to neither base/ nor an overlay stages/NAME/: move it"
             )
@@ -95,10 +98,10 @@ def _split(
     return base, over
 
 
-def _documents(files: Mapping[str, str], report: Report) -> Documents:
+def _documents(files: Mapping[str, str], reader: TreeReader, report: Report) -> Documents:
     found: Documents = {}
     for file, text in files.items():
-        for tree in parse_trees(file, text, report):
+        for tree in reader.read(file, text):
             document = _document(tree, report)
             if document is None:
                 continue
@@ -120,7 +123,7 @@ def _document(tree: Node, report: Report) -> Document | None:
     for key, (place, _) in tree.entries.items():
         if key not in _HEAD:
             message = f"is no field of a manifest, which has {', '.join(_HEAD)}"
-            report.error(place, key[:100], message + did_you_mean(key, _HEAD))
+            report.error(place, key[:100], message + report.near(key, _HEAD))
     version = _text(tree, "apiVersion", report)
     if version is not None and version.text != API_VERSION:
         report.error(version, "apiVersion", f"must be {API_VERSION}")
@@ -142,7 +145,7 @@ def _identity(tree: Fields, report: Report) -> Identity | None:
     kind = _text(tree, "kind", report)
     if kind is not None and kind.text not in KINDS:
         report.error(
-            kind, "kind", f"must be one of {', '.join(KINDS)}{did_you_mean(kind.text, KINDS)}"
+            kind, "kind", f"must be one of {', '.join(KINDS)}{report.near(kind.text, KINDS)}"
         )
         kind = None
     metadata = tree.get("metadata")
@@ -175,7 +178,7 @@ def _lay_over(resources: Documents, identity: Identity, over: Document, report: 
             report.error(
                 over.place,
                 "metadata.name",
-                f"there is no {identity} in base to remove{did_you_mean(identity.name, names)}",
+                f"there is no {identity} in base to remove{report.near(identity.name, names)}",
             )
         else:
             del resources[identity]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from controller.core.model import Manage, ProbeMode, RunState, TopicClass
-from controller.manifest.error import Report, did_you_mean
+from controller.manifest.error import Report
 from controller.manifest.overlay import API_VERSION, KINDS, nulls
 from controller.manifest.tree import Fields, Node, Sequence, plain
 
@@ -184,6 +184,8 @@ def check_spec(
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=True, include_input=False):
             _report_problem(kind, tree, problem, report)
+            if report.full:
+                break
         return None
     return Checked(name, spec, tree, place)
 
@@ -201,7 +203,7 @@ def _report_problem(kind: type[_Spec], tree: Fields, problem: Any, report: Repor
             break
         node = below
     place = key if key is not None and problem["type"] == "extra_forbidden" else node
-    report.error(place, path, _message(kind, location, problem))
+    report.error(place, path, _message(kind, location, problem, report))
 
 
 def _step(node: Node, step: str | int) -> Node | None:
@@ -212,14 +214,16 @@ def _step(node: Node, step: str | int) -> Node | None:
     return None
 
 
-def _message(kind: type[_Spec], location: tuple[str | int, ...], problem: Any) -> str:
+def _message(
+    kind: type[_Spec], location: tuple[str | int, ...], problem: Any, report: Report
+) -> str:
     match problem["type"]:
         case "missing":
             return "is missing, and there is no default"
         case "extra_forbidden":
             known = _fields_at(kind, location[:-1])
             message = f"is no field here, where {', '.join(known)} are known"
-            return message + did_you_mean(str(location[-1]), known)
+            return message + report.near(str(location[-1]), known)
         case "enum" | "literal_error":
             return f"must be {problem['ctx']['expected'].replace(chr(39), '')}"
         case "value_error":

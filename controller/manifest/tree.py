@@ -9,7 +9,6 @@ text that was written; what it means is decided by the field that it stands in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -18,7 +17,7 @@ from controller.manifest.error import Report, Spot
 
 LONGEST_FILE: Final = 256 * 1024  # bytes
 DEEPEST: Final = 32
-MOST_NODES: Final = 50_000  # of one file
+MOST_NODES: Final = 100_000  # of all files
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -84,15 +83,26 @@ class _Refused(Exception):
         self.message = message
 
 
-def parse_trees(file: str, text: str, report: Report) -> list[Node]:
-    """Read the documents of one file; what is refused ends the file and is reported."""
-    try:
-        _refuse_text(text)
-        trees = list(_Builder(file, report).build(text))
-    except _Refused as refused:
-        report.error(Spot(file, refused.line, refused.column), "", refused.message)
-        return []
-    return [tree for tree in trees if not _is_comment(tree)]
+class TreeReader:
+    """Reads files one after the other, out of one allowance of nodes."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._left = MOST_NODES
+
+    def read(self, file: str, text: str) -> list[Node]:
+        """Answer the documents of one file; what is refused ends the file and is reported."""
+        builder = _Builder(file, self._report, self._left)
+        try:
+            _refuse_text(text)
+            trees = builder.build(text)
+        except _Refused as refused:
+            place = Spot(file, refused.line, refused.column)
+            self._report.error(place, "", refused.message)
+            return []
+        finally:
+            self._left = builder.left
+        return [tree for tree in trees if not _is_comment(tree)]
 
 
 def plain(node: Node) -> Plain:
@@ -128,105 +138,102 @@ def _position(text: str, index: int) -> tuple[int, int]:
 
 
 class _Builder:
-    """Builds trees from events, each check before the node it is about."""
+    """Builds trees from events, each check before the node it is about.
 
-    def __init__(self, file: str, report: Report) -> None:
+    This is where most of the time of a load is spent, so that scalars take a short way.
+    """
+
+    def __init__(self, file: str, report: Report, left: int) -> None:
         self._file = file
         self._report = report
+        self.left = left
         self._open: list[Sequence | Fields] = []
         self._keys: list[Scalar | None] = []  # per open map, the key that waits for its value
-        self._nodes = 0
+        self.trees: list[Node] = []
 
-    def build(self, text: str) -> Iterator[Node]:
+    def build(self, text: str) -> list[Node]:
+        parser = _LOADER(text)
         try:
-            for event in yaml.parse(text, Loader=_LOADER):
-                tree = self._take(event)
-                if tree is not None:
-                    yield tree
+            while (event := parser.get_event()) is not None:
+                self._take(event)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             raise _Refused(line, column, f"is no YAML: {error.problem or error.context}") from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise _Refused(1, 1, f"is no YAML: {type(error).__name__}") from None
+        finally:
+            parser.dispose()
+        return self.trees
 
-    def _take(self, event: Any) -> Node | None:
-        """Answer a tree when this event completes one."""
-        if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event)
-        if isinstance(event, yaml.CollectionEndEvent):
-            closed = self._open.pop()
-            self._keys.pop()
-            return self._add(closed)
-        if isinstance(event, yaml.CollectionStartEvent):
+    def _take(self, event: Any) -> None:
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            self._check(event)
+            text, mark = event.value, event.start_mark
+            null = text in _NULL and not event.style
+            self._add(Scalar(text, null, self._file, mark.line + 1, mark.column + 1))
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self._enter(event)
-        elif isinstance(event, yaml.AliasEvent):
-            raise self._refusal(event, "an alias (*name) is not read: write the value out")
-        elif isinstance(event, yaml.DocumentStartEvent) and (event.version or event.tags):
-            raise self._refusal(event, "a %YAML or %TAG directive is not read: remove it")
-        return None
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            self._keys.pop()
+            self._add(self._open.pop())
+        elif kind is yaml.AliasEvent:
+            raise _refusal(event, "an alias (*name) is not read: write the value out")
+        elif kind is yaml.DocumentStartEvent and (event.version or event.tags):
+            raise _refusal(event, "a %YAML or %TAG directive is not read: remove it")
 
-    def _scalar(self, event: Any) -> Node | None:
-        self._check(event)
-        mark = event.start_mark
-        null = not event.style and event.value in _NULL
-        return self._add(Scalar(event.value, null, self._file, mark.line + 1, mark.column + 1))
+    def _check(self, event: Any) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _refusal(event, f"is too much: all files may hold {MOST_NODES} values")
+        if event.tag is not None:
+            raise _refusal(event, "a tag (!...) is not read: remove it")
+        if event.anchor is not None:
+            raise _refusal(event, "an anchor (&name) is not read: remove it")
 
     def _enter(self, event: Any) -> None:
         self._check(event)
         if len(self._open) >= DEEPEST:
-            raise self._refusal(event, f"is nested deeper than {DEEPEST} levels")
-        if self._open and isinstance(self._open[-1], Fields) and self._keys[-1] is None:
-            raise self._refusal(event, "a key must be one text, not a list or a map")
-        mark = event.start_mark
-        line, column = mark.line + 1, mark.column + 1
-        opened: Sequence | Fields = (
-            Fields({}, self._file, line, column)
-            if isinstance(event, yaml.MappingStartEvent)
-            else Sequence([], self._file, line, column)
-        )
-        self._open.append(opened)
+            raise _refusal(event, f"is nested deeper than {DEEPEST} levels")
+        if self._open and type(self._open[-1]) is Fields and self._keys[-1] is None:
+            raise _refusal(event, "a key must be one text, not a list or a map")
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        if type(event) is yaml.MappingStartEvent:
+            self._open.append(Fields({}, self._file, line, column))
+        else:
+            self._open.append(Sequence([], self._file, line, column))
         self._keys.append(None)
 
-    def _check(self, event: Any) -> None:
-        self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise self._refusal(event, f"has more than {MOST_NODES} values: split the file")
-        if event.tag is not None:
-            raise self._refusal(event, "a tag (!...) is not read: remove it")
-        if event.anchor is not None:
-            raise self._refusal(event, "an anchor (&name) is not read: remove it")
-
-    def _add(self, node: Node) -> Node | None:
+    def _add(self, node: Node) -> None:
         if not self._open:
-            return node
+            self.trees.append(node)
+            return
         parent = self._open[-1]
         if isinstance(parent, Sequence):
             parent.items.append(node)
-            return None
+            return
         key = self._keys[-1]
         if key is None:
-            self._keys[-1] = self._key(node)
-            return None
+            self._keys[-1] = _key(node)
+            return
         self._keys[-1] = None
-        if key.text in parent.entries:
-            first = parent.entries[key.text][0].line
-            self._report.error(
-                key, key.text[:100], f"is there twice: it was already given in line {first}"
-            )
-        else:
-            parent.entries[key.text] = (key, node)
-        return None
+        first, _ = parent.entries.setdefault(key.text, (key, node))
+        if first is not key:
+            message = f"is there twice: it was already given in line {first.line}"
+            self._report.error(key, key.text[:100], message)
 
-    def _key(self, node: Node) -> Scalar:
-        if not isinstance(node, Scalar):  # refused when it was opened
-            raise _Refused(node.line, node.column, "a key must be one text")
-        if node.text == "<<":
-            raise _Refused(node.line, node.column, "the merge key << is not read: write it out")
-        if node.null:
-            raise _Refused(node.line, node.column, "a key is missing before the colon")
-        return node
 
-    def _refusal(self, event: Any, message: str) -> _Refused:
-        mark = event.start_mark
-        return _Refused(mark.line + 1, mark.column + 1, message)
+def _key(node: Node) -> Scalar:
+    if not isinstance(node, Scalar):  # refused when it was opened
+        raise _Refused(node.line, node.column, "a key must be one text")
+    if node.text == "<<":
+        raise _Refused(node.line, node.column, "the merge key << is not read: write it out")
+    if node.null:
+        raise _Refused(node.line, node.column, "a key is missing before the colon")
+    return node
+
+
+def _refusal(event: Any, message: str) -> _Refused:
+    mark = event.start_mark
+    return _Refused(mark.line + 1, mark.column + 1, message)
