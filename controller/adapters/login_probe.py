@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import queue
 import re
 import socket
@@ -76,7 +75,7 @@ _UNREACHABLE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _CODE: Final = re.compile(r"\b(?:ORA|DPY|TNS)-[0-9]{4,5}\b")
-_ERRNO: Final = re.compile(r"\[Errno ([0-9]{1,4})\]")
+_CLOSED: Final = "DPY-4011"
 _NO_CONNECTION: Final = "DPY-6005"  # says nothing of the cause
 _PROGRAM: Final = "wms-connector-controller"
 _LOGOUT: Final = 1.0  # seconds
@@ -204,9 +203,8 @@ def _detail(error: BaseException) -> str:
             return "no answer in time"
         if isinstance(cause, ConnectionError):
             return "the connection was closed"
-    number = _ERRNO.search(str(error))
-    if number is not None:
-        return os.strerror(int(number[1])).lower()
+    if _CLOSED in str(error):
+        return "the connection was closed"
     return f"the login failed with {type(error).__name__}"
 
 

@@ -188,7 +188,7 @@ def test_nobody_listening_is_unreachable(unused: int) -> None:
     outcome, said = probe(login("oracle", unused))
     assert outcome == UNREACHABLE
     assert f"127.0.0.1:{unused}" in said
-    assert "connection refused" in said
+    assert "connection was refused" in said
 
 
 def test_a_host_without_an_address_is_unreachable() -> None:
@@ -206,7 +206,9 @@ def test_a_listener_that_refuses_is_unreachable_and_says_why(listen: Any, code: 
 
 
 def test_a_listener_that_hangs_up_at_once_is_unreachable(listen: Any) -> None:
-    assert probe(login("oracle", listen(hang_up).port))[0] == UNREACHABLE
+    outcome, said = probe(login("oracle", listen(hang_up).port))
+    assert outcome == UNREACHABLE
+    assert "connection was closed" in said
 
 
 def test_something_that_is_no_listener_is_unreachable(listen: Any) -> None:
