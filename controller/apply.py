@@ -24,7 +24,7 @@ from controller.core.action import (
     ValidateConfig,
     WriteReady,
     WriteSecretFiles,
-    is_own,
+    written_actions,
 )
 from controller.core.decision import Act, Decision
 from controller.core.faults import Fault, Rejected, Unavailable
@@ -158,8 +158,8 @@ class Applier:
         track = step.standing.track
         if outcome.fault is not None:
             track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
-        elif any(not is_own(one.action) for one in outcome.applied):
-            track = after_write(track, now=now)
+        elif wrote := written_actions(one.action for one in outcome.applied):
+            track = after_write(track, now=now, wrote=wrote)
         else:
             return
         try:

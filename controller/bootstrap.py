@@ -120,7 +120,7 @@ class Parts:
 
         return SecretsManager(
             client_factory(
-                region=self.settings.aws_region, endpoint=self.settings.aws_endpoint_url
+                region=self.settings.aws_region, endpoint_url=self.settings.aws_endpoint_url
             ),
             remember=self.scrubber.remember,
             scrub=self.scrubber.scrub,
@@ -214,10 +214,11 @@ class Parts:
         from controller.adapters.connect_watch import ConnectStatusWatch
 
         return ConnectStatusWatch(
-            self.kafka_config(line, f"{CLIENT_ID}-watch-{self.stage.name}"),
-            topic=self.stage.connect_topics["status"],
+            lambda: self.kafka_config(line, f"{CLIENT_ID}-watch-{self.stage.name}"),
+            self.stage.connect_topics["status"],
             interesting=interesting,
             wake=wake,
+            scrub=self.scrubber.scrub,
         )
 
 

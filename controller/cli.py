@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import click
 import typer
 
 from controller.bootstrap import Parts, build, identity
@@ -40,7 +39,15 @@ FINE: Final = 0
 FAULT: Final = 1
 CHANGES: Final = 2
 
+_ended: list[int] = []  # what the command returned; the library drops it
+
+
+def _keep(code: int, **_options: object) -> None:
+    _ended.append(code)
+
+
 app = typer.Typer(
+    result_callback=_keep,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -58,11 +65,10 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="form of th
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every failure ends with a sentence that says what to do."""
     try:
-        result = app(args=arguments, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return FAULT
-    except (click.Abort, KeyboardInterrupt):
+        app(args=arguments)
+    except SystemExit as end:  # 2 says wrong usage here, and would say "changes" to a script
+        return FAULT if end.code else _ended.pop() if _ended else FINE
+    except KeyboardInterrupt:
         fail("stopped")
         return FAULT
     except (RefusedStage, BadSetting) as error:
@@ -75,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Fault as fault:
         fail(f"{fault.reason}: {fault.message}")
         return FAULT
-    return result if isinstance(result, int) else FINE
+    return FINE
 
 
 def _settings(
@@ -136,11 +142,15 @@ def render(
     stage: StageOption = None, manifests: ManifestsOption = None, overlay: OverlayOption = None
 ) -> int:
     """Print the manifests after overlay and naming, references unresolved."""
+    from controller.manifest import read_manifests
     from controller.manifest import render as render_documents
 
-    parts, _revision = _offline(stage, overlay, manifests)
+    parts, _ = _offline(stage, overlay, manifests)
     folder = parts.folder()
-    print(render_documents(folder.files, stage=parts.stage, overlay=parts.overlay), end="")
+    named = read_manifests(
+        folder.files, stage=parts.stage, overlay=parts.overlay, commit=folder.commit
+    )
+    print(render_documents(named), end="")
     return FINE
 
 
@@ -278,7 +288,7 @@ def run(
     configure(
         json=_wants_json(settings),
         level=settings.log_level,
-        scrub=lambda text: scrubbers[-1].scrub(text),
+        scrub=lambda text: scrubbers[-1].scrub(text),  # noqa: PLW0108 - the newest, later
     )
     return run_daemon(settings, get_log(), lambda parts: scrubbers.append(parts.scrubber))
 
@@ -424,14 +434,14 @@ _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 def _parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
-        raise click.BadParameter(f"{text!r} is no duration: write 30m, 2h or 1d")
+        raise typer.BadParameter(f"{text!r} is no duration: write 30m, 2h or 1d")
     return float(int(match[1]) * _SECONDS[match[2]])
 
 
 def _resource_key(text: str) -> ResourceKey:
     kind, _, name = text.partition("/")
     if kind not in (Kind.CONNECTOR, Kind.TOPIC) or not name:
-        raise click.BadParameter(f"{text!r} names no resource: write connector/NAME or topic/NAME")
+        raise typer.BadParameter(f"{text!r} names no resource: write connector/NAME or topic/NAME")
     return ResourceKey(Kind(kind), name)
 
 

@@ -10,7 +10,7 @@ from controller.ports import Clock
 from controller.reconciler import CycleReport, Log
 
 POLL_SECONDS: Final = 0.5
-SOONEST_SECONDS: Final = 0.05
+SOONEST_SECONDS: Final = 0.2
 BURST: Final = 5
 TOKENS_PER_SECOND: Final = 1.0
 

@@ -41,7 +41,7 @@ class Once:
                 report = self._reconciler.run_cycle(lambda: False)
                 if _is_over(report) or self._clock.monotonic() >= end:
                     return report
-                pause.wait(PAUSE_SECONDS if not report.acted else 0.0)
+                pause.wait(PAUSE_SECONDS)
         finally:
             self._reconciler.say_goodbye()
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from controller.core.action import written_actions
 from controller.core.decision import Act, Converged, Decision, Difference, Stall, Wait
 from controller.core.model import Json, Kind, Manage, Record, Records, ResourceKey
-from controller.core.track import Track
+from controller.core.track import SETTLE_SECONDS, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ def suspend_record(key: ResourceKey) -> str:
     return f"intent/suspend:{key}"
 
 
+_SWITCHES: Final = frozenset({"Resume", "Pause", "Stop"})
 FREEZE_RECORD: Final = "intent/freeze"
 TEARING_DOWN_RECORD: Final = "tearingDown/stage"
 
@@ -121,6 +123,15 @@ def _flapping(decision: Act, standing: Standing) -> Hold:
     )
 
 
+def _settling(decision: Act, standing: Standing) -> Hold:
+    """Connect answers a change of run state at once and shows it later; it is not asked twice."""
+    track, wrote = standing.track, written_actions(decision.actions)
+    left = track.written_at + SETTLE_SECONDS - standing.now
+    if wrote != track.wrote or wrote not in _SWITCHES or not 0 < left <= SETTLE_SECONDS:
+        return None
+    return _held(decision, "Settling", "asked for a moment ago; waits to see it", left / 4)
+
+
 def _backoff(decision: Act, standing: Standing) -> Hold:
     left = standing.track.not_before - standing.now
     if left <= 0:
@@ -131,5 +142,10 @@ def _backoff(decision: Act, standing: Standing) -> Hold:
 Row: TypeAlias = "Callable[[Decision, Standing], Hold]"
 RowBeforeActing: TypeAlias = "Callable[[Act, Standing], Hold]"
 ALWAYS: Final[tuple[Row, ...]] = (_tearing_down, _frozen, _observe_only, _suspended)
-BEFORE_ACTING: Final[tuple[RowBeforeActing, ...]] = (_stalled, _flapping, _backoff)
+BEFORE_ACTING: Final[tuple[RowBeforeActing, ...]] = (
+    _stalled,
+    _flapping,
+    _settling,
+    _backoff,
+)
 OWN_KINDS: Final = (Kind.SECRET, Kind.WORKER)  # files are never held: no worker could start

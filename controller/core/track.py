@@ -15,6 +15,7 @@ RETRY: Final = Backoff(base=1.0, factor=2.0, cap=120.0)
 DENIED: Final = Backoff(base=30.0, factor=2.0, cap=900.0)
 REJECTED_SECONDS: Final = 3600.0
 FLAPPING_WRITES: Final = 3
+SETTLE_SECONDS: Final = 2.0
 FLAPPING: Final = Backoff(base=600.0, factor=2.0, cap=86_400.0)
 
 
@@ -31,6 +32,8 @@ class Track:
     writes: int = 0
     flaps: int = 0
     flapping_until: float = 0.0
+    written_at: float = 0.0  # of the last write that succeeded
+    wrote: str = ""  # the names of its actions
 
     @property
     def flapping(self) -> bool:
@@ -73,11 +76,19 @@ def _delay(fault: Fault, attempts: int, jitter: float) -> float:
     return fault.retry_after or RETRY.delay(attempts, jitter=jitter)
 
 
-def after_write(track: Track, *, now: float) -> Track:
+def after_write(track: Track, *, now: float, wrote: str = "") -> Track:
     """Count a write that succeeded; the third without a converged observation starts a pause."""
     writes = track.writes + 1
     written = replace(
-        track, attempts=0, not_before=0.0, reason="", message="", stalled=False, writes=writes
+        track,
+        attempts=0,
+        not_before=0.0,
+        reason="",
+        message="",
+        stalled=False,
+        writes=writes,
+        written_at=now,
+        wrote=wrote,
     )
     if writes < FLAPPING_WRITES:
         return written
