@@ -25,7 +25,7 @@ from devstack.process import Child, Command, Nursery, base_env
 from devstack.worker import Worker
 
 RUNS: Final = REPOSITORY / "build" / "run"
-_KEPT: Final = 10
+_KEPT_SECONDS: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,16 @@ class Stack:
         parts = (self.broker, self.postgres, self.aws)
         pool = ThreadPoolExecutor(len(parts))
         try:
-            for start in [pool.submit(part.start) for part in parts]:
+            starts = [pool.submit(part.start) for part in parts]
+            # A worker reads its plugins for seconds before it first needs the broker.
+            workers = [self.add_worker(stage, wait=False) for stage in self._stages]
+            for start in starts:
                 start.result()
         finally:
             pool.shutdown(wait=False)  # when one fails, the others end with the stack
         self.seed_secrets()
-        added = [self.add_worker(stage, wait=False) for stage in self._stages]
         if self._ready:
-            for worker in added:
+            for worker in workers:
                 worker.wait_ready()
 
     def seed_secrets(self) -> None:
@@ -200,10 +202,10 @@ class Stack:
 
 
 def new_run_folder(runs: Path = RUNS) -> Path:
-    """Logs outlive their run; the oldest make room."""
+    """Logs outlive their run by a day."""
     runs.mkdir(parents=True, exist_ok=True)
-    old = sorted(path for path in runs.iterdir() if path.is_dir())
-    for path in old[: max(0, len(old) - _KEPT + 1)]:
-        shutil.rmtree(path, ignore_errors=True)
+    for path in runs.iterdir():
+        if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     return Path(tempfile.mkdtemp(prefix=f"{stamp}-", dir=runs))
