@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -51,6 +52,8 @@ _DENIED: Final = "KafkaDenied"
 _GONE: Final = "TopicGone"
 _LOGIN: Final = "KafkaLoginRefused"
 _PARTITIONS: Final = "InvalidPartitions"
+_SETTLE_SECONDS: Final = 1.0
+_SETTLE_PAUSE: Final = 0.02
 _POLL: Final = 0.1  # how often callbacks (log, error, token) are served while waiting
 _SLACK: Final = 1.0  # librdkafka keeps the time; this is for when it does not
 
@@ -139,13 +142,17 @@ class KafkaAdmin:
     # --- writes -----------------------------------------------------------------------------
 
     def apply(self, action: TopicAction) -> None:
+        """Return when the brokers show what they agreed to, or a moment later all the same."""
         match action:
             case CreateTopic():
                 self._create(action)
+                self._settle(lambda: self._shown(action.name) is not None)
             case AddPartitions():
                 self._add_partitions(action)
+                self._settle(lambda: (self._shown(action.name) or 0) >= action.total)
             case AlterTopic():
                 self._alter(action)
+                self._settle(lambda: self._shows(action))
             case _:
                 assert_never(action)
 
@@ -324,6 +331,22 @@ class KafkaAdmin:
             "incremental_alter_configs",
             lambda client, left: client.incremental_alter_configs([topic], request_timeout=left),
         )
+
+    def _settle(self, shown: Callable[[], bool]) -> None:
+        """Wait for the metadata to come round: one read in ten right after a write is stale."""
+        end = time.monotonic() + _SETTLE_SECONDS
+        pause = threading.Event()
+        with suppress(Fault):  # the write is done, whatever becomes of looking at it
+            while not shown() and time.monotonic() < end:
+                pause.wait(_SETTLE_PAUSE)
+
+    def _shown(self, name: str) -> int | None:
+        topic = self._describe([name], _SETTLE_SECONDS)[name]
+        return None if isinstance(topic, Fault) else len(topic.partitions)
+
+    def _shows(self, action: AlterTopic) -> bool:
+        config = self._configs([action.name], _SETTLE_SECONDS)[action.name]
+        return not isinstance(config, Fault) and action.config.items() <= config.items()
 
     def _write(self, name: str, send: Callable[[AdminClient, float], Futures[Any]]) -> None:
         left = self._write_seconds

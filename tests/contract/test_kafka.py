@@ -59,19 +59,21 @@ def fake_cluster() -> Cluster:
 def real_cluster(stack: LocalStack) -> Cluster:
     hand = AdminClient({"bootstrap.servers": stack.broker.bootstrap, "client.id": "hand"})
     config = client_config(stack.broker.bootstrap, KafkaSecurity(), "contract", scrub=str)
+    client = KafkaAdmin(config, scrub=str)
 
     def make(name: str, partitions: int, config: Mapping[str, str]) -> None:
         topic = NewTopic(name, partitions, 1, config=dict(config))
         hand.create_topics([topic])[name].result(15)
+        assert wait_until(lambda: name in client.list_topics(), 10)
 
     def drop(name: str) -> None:
         hand.delete_topics([name])[name].result(15)
-        assert wait_until(lambda: name not in hand.list_topics(timeout=5).topics, 10)
+        assert wait_until(lambda: name not in client.list_topics(), 10)
 
     def group() -> str:
         return f"mgmt.connect.wms-connector-{stack.worker().stage}"
 
-    return Cluster(KafkaAdmin(config, scrub=str), make, drop, group)
+    return Cluster(client, make, drop, group)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.stack)])
