@@ -34,6 +34,7 @@ from controller.core.teardown import (
     by_hand,
     came_back,
     configs_of,
+    expected_connectors,
     expected_topics,
     find_connectors,
     find_topics,
@@ -143,6 +144,7 @@ class _Run:
         self._manifests = manifests
         self._cap = cap
         self._connect_answers = False
+        self._expected: frozenset[str] = frozenset()  # connectors that are asked for by name
         self._deleted: list[str] = []
         self._left: tuple[Left, ...] = ()
         self._by_hand = ByHand()
@@ -213,6 +215,7 @@ class _Run:
     def _look(self) -> tuple[tuple[ConnectorDeletionRequest, ...], TopicDeletions]:
         """Refuse whatever is to be refused before anything is touched, the store included."""
         records = self._store.load()
+        self._expected = expected_connectors(self._stage, records, self._manifests)
         observed = self._observe_connectors()
         refused = refuse_place(
             self._stage,
@@ -231,7 +234,7 @@ class _Run:
 
     def _observe_connectors(self) -> Snapshot[ObservedConnector]:
         """Answer nothing for a Connect that is away: its connectors go with its topics."""
-        observed = self._connect.observe(())
+        observed = self._connect.observe(self._expected)
         self._connect_answers = observed.fault is None
         if observed.fault is None:
             return observed

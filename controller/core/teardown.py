@@ -110,6 +110,23 @@ def refuse_place(
 # --- connectors -----------------------------------------------------------------------------
 
 
+def expected_connectors(
+    stage: Stage, records: Records, revision: Revision | None
+) -> frozenset[str]:
+    """Name connectors to ask for, at least one that is never there.
+
+    What a listing lacks is confirmed by a second look: a worker that boots lists nothing, and one
+    that was created just now is left out of the expanded list.
+    """
+    applied = "applied/connector/"
+    declared = revision.connectors if revision is not None else ()
+    return frozenset(
+        {connector.name for connector in declared}
+        | {key.removeprefix(applied) for key in records if key.startswith(applied)}
+        | {stage.service}
+    )
+
+
 def find_connectors(
     stage: Stage, confirm: str | None, observed: Snapshot[ObservedConnector]
 ) -> ConnectorDeletions:
@@ -121,7 +138,10 @@ def find_connectors(
             case Absent():
                 continue
             case Unknown():
-                refused.append(f"Connector {key.name!a} could not be read: {item.fault}.")
+                refused.append(
+                    f"Connector {key.name!a} could not be read: {item.fault}. "
+                    "Run the teardown again, or stop the service first."
+                )
             case ObservedConnector():
                 config = item.config
                 mark, prefix = config.get(MARK_KEY), config.get("topic.prefix")
