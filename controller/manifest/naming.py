@@ -283,12 +283,9 @@ def _partitions(checked: Checked[TopicSpec], topic_class: TopicClass, report: Re
         usual = role.partitions
         fixed = role.partitions if role.fixed else None
     partitions = usual if spec.partitions is None else spec.partitions
-    if partitions is None:
-        report.error(
-            checked.place,
-            "spec.partitions",
-            f"is missing: class {topic_class.value} needs a number, 1 to {MOST_PARTITIONS}",
-        )
+    if partitions is None and topic_class is TopicClass.DATA:
+        message = f"is missing: class data needs a number, 1 to {MOST_PARTITIONS}"
+        report.error(checked.place, "spec.partitions", message)
     elif fixed is not None and partitions != fixed:
         what = spec.role or f"class {topic_class.value}"
         report.error(
@@ -322,7 +319,7 @@ def build_connector(
         report.error(checked.place, "metadata.name", message)
     refusal = class_refusal(spec.class_, overlay)
     if refusal is not None:
-        near = report.near(spec.class_, CLASSES)
+        near = "" if spec.class_ in CLASSES else report.near(spec.class_, CLASSES)
         report.error(checked.key("class"), "spec.class", refusal + near)
         return None
     kind = CLASSES[spec.class_]

@@ -1,5 +1,6 @@
 """Head and fields of a document: each mistake with its place and what to do about it."""
 
+# ruff: noqa: E501 - tables of messages, each in its line
 from __future__ import annotations
 
 import json

@@ -1,5 +1,6 @@
 """Base and overlay."""
 
+# ruff: noqa: E501 - tables of messages, each in its line
 from __future__ import annotations
 
 import pytest
