@@ -53,13 +53,14 @@ class Stack:
         self._stages = stages
         self._ready = ready
         self._out = out
-        self.logs = logs or new_run_folder()
-        self.folder = Path(tempfile.mkdtemp(prefix="wms-devstack-")).resolve()
-        self.folder.chmod(0o711)  # the database runs as another user where we are root
+        self._logs = logs
         self.workers: dict[str, Worker] = {}
 
     def __enter__(self) -> Self:
         self._jars = provide(out=self._out)
+        self.logs = self._logs or new_run_folder()
+        self.folder = Path(tempfile.mkdtemp(prefix="wms-devstack-")).resolve()
+        self.folder.chmod(0o711)  # the database runs as another user where we are root
         self._nursery = Nursery(self.logs)
         self._nursery.remove_at_end(self.folder)
         try:
