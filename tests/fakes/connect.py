@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import httpx
 
@@ -101,23 +101,26 @@ class Reply:
 @dataclass(slots=True)
 class Task:
     config: dict[str, str]
+    shown_at: float
     trace: str | None = None
-    settled_at: float = 0.0
+    restarting_until: float = 0.0
     starts: int = 1
 
 
 @dataclass(slots=True)
 class Connector:
-    """One connector; `target` is what was asked for, the rest is what became of it."""
+    """One connector; what its status shows follows `settle` later."""
 
     config: dict[str, str]
-    target: str
+    target: str  # RUNNING | PAUSED | STOPPED, as asked for
     visible_at: float  # until then it has no status
-    settled_at: float = 0.0
+    before: str = ""  # the target that is still shown
+    switched_at: float = 0.0
+    restarting_until: float = 0.0
     trace: str | None = None
-    starts: int = 1
+    starts: int = 0
     tasks: list[Task] = field(default_factory=list)
-    leftover: list[Task] = field(default_factory=list)  # shown a while after a stop
+    leftover: list[Task] = field(default_factory=list)  # still shown after a stop
 
 
 class Refusal(Exception):
@@ -156,8 +159,8 @@ class FakeConnectWorld:
         self.down = False
         self._html_until = self.clock.now() + html
         self._hollow_until = self._html_until + hollow
-        for name in self.connectors:
-            self._start(name, tasks=True)
+        for name, connector in self.connectors.items():
+            self._start(name, tasks=bool(connector.tasks))
 
     def rebalance(self, seconds: float) -> None:
         self._rebalance_until = self.clock.now() + seconds
@@ -194,6 +197,8 @@ class FakeConnectWorld:
             return Reply(404, html=True)
         self._catch_up(now)
         url = urlsplit(target)
+        if re.search("%(25|2F|5C)", url.path):
+            return Reply(400, html=True)
         path = [unquote(part) for part in url.path.strip("/").split("/")]
         if now < self._hollow_until:
             return self._hollow(path)
@@ -318,33 +323,30 @@ class FakeConnectWorld:
         connector, now = self.connectors.get(name), self.clock.now()
         if connector is None or now < connector.visible_at:
             raise Refusal(404, f"No status found for connector {name}")
-        version = _VERSIONS[_class(connector.config)]
-        own = {"worker_id": WORKER, "version": version}
-        state = "RESTARTING" if now < connector.settled_at else connector.target
-        shown: dict[str, Any] = {"state": "FAILED" if connector.trace else state, **own}
-        if connector.trace:
-            shown["trace"] = connector.trace
-        tasks = [self._task_status(i, task, connector) for i, task in self._shown(connector)]
-        return {"name": name, "connector": shown, "tasks": tasks, "type": "source"}
+        state = "RESTARTING" if now < connector.restarting_until else self._target(connector)
+        own = _state("FAILED" if connector.trace else state, connector.trace, connector.config)
+        tasks = [
+            {"id": number, **self._task_status(task, connector)}
+            for number, task in self._shown(connector)
+        ]
+        return {"name": name, "connector": own, "tasks": tasks, "type": "source"}
+
+    def _target(self, connector: Connector) -> str:
+        stale = self.clock.now() < connector.switched_at + self.settle
+        return connector.before if stale and connector.before else connector.target
 
     def _shown(self, connector: Connector) -> Iterator[tuple[int, Task]]:
+        now = self.clock.now()
         if connector.target == "STOPPED":
-            if self.clock.now() < connector.settled_at + self.settle:
+            if now < connector.switched_at + 2 * self.settle:
                 yield from enumerate(connector.leftover)
             return
-        now = self.clock.now()
-        for number, task in enumerate(connector.tasks):
-            if task.starts > 1 or now >= task.settled_at:
-                yield number, task
+        yield from (entry for entry in enumerate(connector.tasks) if now >= entry[1].shown_at)
 
-    def _task_status(self, number: int, task: Task, connector: Connector) -> dict[str, Any]:
-        target = "PAUSED" if connector.target == "PAUSED" else "RUNNING"
-        state = "RESTARTING" if self.clock.now() < task.settled_at else target
-        version = _VERSIONS[_class(connector.config)]
-        shown = {"id": number, "state": "FAILED" if task.trace else state, "worker_id": WORKER}
-        if task.trace:
-            return {**shown, "trace": task.trace, "version": version}
-        return {**shown, "version": version}
+    def _task_status(self, task: Task, connector: Connector) -> dict[str, Any]:
+        target = "PAUSED" if self._target(connector) == "PAUSED" else "RUNNING"
+        state = "RESTARTING" if self.clock.now() < task.restarting_until else target
+        return _state("FAILED" if task.trace else state, task.trace, connector.config)
 
     @staticmethod
     def _tasks(name: str, connector: Connector) -> list[dict[str, Any]]:
@@ -379,12 +381,11 @@ class FakeConnectWorld:
         return self._new(name, config, state)
 
     def _new(self, name: str, config: dict[str, str], state: str) -> Reply:
-        visible = self.clock.now() + self.settle
-        connector = self.connectors[name] = Connector(config, state, visible, starts=0)
-        self._start(name, tasks=state != "STOPPED")
-        connector.settled_at = visible
+        connector = Connector(config, state, self.clock.now() + self.settle)
+        self.connectors[name] = connector
+        self._start(name, tasks=state == "RUNNING")
         info = {**self._info(connector), "tasks": []}
-        return Reply(201, info, location=f"http://{WORKER}/connectors/{name}")
+        return Reply(201, info, location=f"http://{WORKER}/connectors/{quote(name)}")
 
     def _put(self, name: str, config: dict[str, str | None]) -> Reply:
         accepted = self._acceptable(name, config)
@@ -412,7 +413,12 @@ class FakeConnectWorld:
 
     def _acceptable(self, name: str, config: Mapping[str, str | None]) -> dict[str, str]:
         if not name:
-            raise Refusal(400, _invalid([("name", "String may not be empty")]))
+            raise Refusal(
+                400,
+                _invalid(
+                    [("name", "Invalid value  for configuration name: String may not be empty")]
+                ),
+            )
         if config.get("name", name) != name:
             raise Refusal(
                 400,
@@ -420,6 +426,8 @@ class FakeConnectWorld:
                 f"the URL ({name})",
             )
         cls = _class(config)
+        if not cls:
+            raise Refusal(400, f"Connector config {_java(config)} contains no connector type")
         if cls not in _REQUIRED:
             raise Refusal(
                 400,
@@ -451,11 +459,8 @@ class FakeConnectWorld:
     def _validate(self, plugin: str, config: dict[str, str | None]) -> Reply:
         cls = _class(config)
         if not cls:
-            shown = ", ".join(f"{key}={value}" for key, value in config.items())
-            raise Refusal(
-                500,
-                f"...BadRequestException: Connector config {{{shown}}} contains no connector type",
-            )
+            told = f"Connector config {_java(config)} contains no connector type"
+            raise Refusal(500, f"org.apache.kafka.connect...BadRequestException: {told}")
         if cls not in _REQUIRED:
             raise Refusal(
                 500,
@@ -477,25 +482,28 @@ class FakeConnectWorld:
     # --- running
 
     def _start(self, name: str, *, tasks: bool) -> None:
-        connector, settled = self.connectors[name], self.clock.now() + self.settle
+        connector = self.connectors[name]
         connector.starts += 1
         connector.trace = None
-        if tasks and connector.target != "STOPPED":
-            before = connector.tasks[0].starts if connector.tasks else 0
-            trace = self._dooms.get(name)
-            task = Task(dict(connector.config), trace, settled, before + 1)
+        if not tasks or connector.target == "STOPPED":
+            return
+        if connector.tasks:
+            self._restart_one(name, connector.tasks[0], shown=False)
+        else:
+            shown_at = self.clock.now() + 2 * self.settle  # one rebalance more
+            task = Task(dict(connector.config), shown_at, self._dooms.get(name))
             connector.tasks = [task]
 
     def _switch(self, name: str, verb: str) -> Reply:
         connector = self._known(name, "Unknown connector {}")
-        target = {"pause": "PAUSED", "resume": "RUNNING", "stop": "STOPPED"}[verb]
-        was, connector.target = connector.target, target
-        if target == "STOPPED":
-            connector.leftover, connector.tasks = connector.tasks, []
-            connector.settled_at = self.clock.now()
+        before = self._target(connector)
+        connector.before, connector.switched_at = before, self.clock.now()
+        connector.target = {"pause": "PAUSED", "resume": "RUNNING", "stop": "STOPPED"}[verb]
+        if verb == "stop":
+            connector.leftover, connector.tasks = connector.tasks or connector.leftover, []
             connector.trace = None
             return Reply(204)
-        if was == "STOPPED":
+        if verb == "resume" and not connector.tasks:
             self._start(name, tasks=True)
         return Reply(202)
 
@@ -507,7 +515,7 @@ class FakeConnectWorld:
         if connector.trace or not only_failed:
             connector.trace = None
             connector.starts += 1
-            connector.settled_at = self.clock.now() + self.settle
+            connector.restarting_until = self.clock.now() + self.settle
         if include and connector.target != "STOPPED":
             for task in connector.tasks:
                 if task.trace or not only_failed:
@@ -518,18 +526,18 @@ class FakeConnectWorld:
 
     def _restart_task(self, name: str, number: int) -> Reply:
         connector = self._known(name, "Unknown connector: {}")
-        if connector.target == "STOPPED":
+        if connector.target == "STOPPED" and number < len(connector.leftover):
             raise Refusal(409, _NO_LEADER)
         if number >= len(connector.tasks):
             raise Refusal(404, f"Unknown task: {name}-{number}")
         self._restart_one(name, connector.tasks[number])
         return Reply(204)
 
-    def _restart_one(self, name: str, task: Task) -> None:
+    def _restart_one(self, name: str, task: Task, *, shown: bool = True) -> None:
         task.trace = self._dooms.get(name)
         task.config = dict(self.connectors[name].config)
         task.starts += 1
-        task.settled_at = self.clock.now() + self.settle
+        task.restarting_until = self.clock.now() + self.settle if shown else 0.0
 
     def _write_offsets(self, method: str, name: str, body: str) -> Reply:
         if self._known(name).target != "STOPPED":
@@ -547,6 +555,11 @@ class FakeConnectWorld:
         return Reply(200, {"message": done.format("altered")})
 
 
+def _state(state: str, trace: str | None, config: Mapping[str, str]) -> dict[str, Any]:
+    shown = {"state": state, "worker_id": WORKER, "version": _VERSIONS[_class(config)]}
+    return {**shown, "trace": trace} if trace else shown
+
+
 def _class(config: Mapping[str, str | None]) -> str:
     given = config.get("connector.class") or ""
     for cls in _REQUIRED:
@@ -556,8 +569,12 @@ def _class(config: Mapping[str, str | None]) -> str:
     return given
 
 
+def _java(config: Mapping[str, str | None]) -> str:
+    return "{" + ", ".join(f"{key}={value}" for key, value in config.items()) + "}"
+
+
 def _invalid(complaints: Sequence[Complaint]) -> str:
-    told = "\n".join(f"Invalid value for configuration {key}: {text}" for key, text in complaints)
+    told = "\n".join(text for _, text in complaints)
     return _INVALID.format(len(complaints), told)
 
 
@@ -697,7 +714,7 @@ class FakeConnectServer(httpx.BaseTransport):
                 error = {"error_code": status, "message": message}
                 return _response(Reply(status, error, html=message is None))
             case SayText(text, status):
-                return httpx.Response(status, text=text)
+                return httpx.Response(status, stream=httpx.ByteStream(text.encode()))
             case TimeOut(applied) | Lose(applied):
                 if applied:
                     world.handle(method, target, body)
@@ -725,7 +742,8 @@ def _response(reply: Reply) -> httpx.Response:
     headers = {"Content-Type": kind} if reply.text else {}
     if reply.location:
         headers["Location"] = reply.location
-    return httpx.Response(reply.status, text=reply.text, headers=headers)
+    stream = httpx.ByteStream(reply.text.encode())
+    return httpx.Response(reply.status, stream=stream, headers=headers)
 
 
 # --- a ConnectClient of it ----------------------------------------------------------------

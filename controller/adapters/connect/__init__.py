@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,7 +35,14 @@ from controller.core.action import (
     Resume,
     Stop,
 )
-from controller.core.faults import Conflict, Fault, OutcomeUnknown, Transient, Unavailable
+from controller.core.faults import (
+    Conflict,
+    Fault,
+    OutcomeUnknown,
+    Rejected,
+    Transient,
+    Unavailable,
+)
 from controller.core.model import (
     ABSENT,
     Absent,
@@ -55,6 +63,8 @@ _LISTING: Final = "/connectors?expand=info&expand=status"
 _RETRY_PAUSE: Final = 0.3
 _ATTEMPTS: Final = 5
 _PENDING_READS: Final = 10  # in one observation; the rest is Unknown until the next
+
+_UNUSABLE: Final = re.compile(r"[%/\\]|^\.{0,2}$")
 
 T = TypeVar("T")
 Item: TypeAlias = "ObservedConnector | Absent | Unknown"
@@ -190,7 +200,7 @@ class ConnectRest:
 
     def delete(self, name: str) -> None:
         try:
-            self._write("DELETE", f"/connectors/{quote(name, safe='')}")
+            self._write("DELETE", _path(name))
         except Conflict as fault:
             if fault.reason != "NotFound":
                 raise
@@ -286,11 +296,15 @@ def _unexpected(what: str, why: str) -> Unavailable:
     return Unavailable("UnexpectedAnswer", f"{what}: {why}")
 
 
-def _path(name: str, verb: str) -> str:
-    return f"/connectors/{quote(name, safe='')}/{verb}"
+def _path(name: str, *verb: str) -> str:
+    """Refuse what Jetty refuses in every path: such a connector could never be deleted again."""
+    if _UNUSABLE.search(name):
+        raise Rejected("UnusableName", f"{name!r} cannot be the name of a connector")
+    return "/".join(("/connectors", quote(name, safe=""), *verb))
 
 
 def _created(name: str, config: Mapping[str, str]) -> dict[str, Json]:
+    _path(name)
     return {"name": name, "config": _named(name, config), "initial_state": "STOPPED"}
 
 

@@ -55,17 +55,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    status: int
+    statuses: tuple[int, ...]
     says: str  # a regular expression, found anywhere in the message
     read: type[Fault]
     write: type[Fault]
     reason: str
-    advice: str = ""
-    retry_after: float | None = None
+    advice: str
+    retry_after: float | None
 
 
 def _means(
-    status: int,
+    statuses: int | tuple[int, ...],
     says: str,
     fault: type[Fault],
     reason: str,
@@ -74,45 +74,45 @@ def _means(
     read: type[Fault] | None = None,
     retry_after: float | None = None,
 ) -> _Meaning:
-    return _Meaning(status, says, read or fault, fault, reason, advice, retry_after)
+    several = (statuses,) if isinstance(statuses, int) else statuses
+    return _Meaning(several, says, read or fault, fault, reason, advice, retry_after)
 
 
-_BUSY = "the worker's one thread was busy; it may still carry this out"
-_QUEUED = "the worker could not write to Kafka in time; what it queued may still be written"
-_OLD = "this worker lacks an endpoint: Kafka Connect 3.9 or newer is needed at this address"
+_BUSY: Final = "the worker's one thread was busy; it may still carry this out"
+_GONE: Final = "the worker that must carry this out has just gone"
+_MALFORMED: Final = (
+    'contains no connector type|"connectorConfig" is null|Unrecognized field'
+    "|Cannot (construct|deserialize)|Unexpected character"
+)
+_NOTHING: Final = "nothing was written"
+_OLD: Final = "an endpoint is missing: Kafka Connect 3.9 or newer is needed at this address"
+_PLUGIN: Final = "its plugin is not on the worker"
+_QUEUED: Final = "the worker could not write to Kafka in time; what it queued may be written yet"
 
-# The first row that fits. Facts of Connect 4.3 with Debezium 3.6, seen on a real worker.
+# The first row that fits. Seen on Connect 4.3 with Debezium 3.6, unless a comment says otherwise.
 _MEANINGS: Final = (
-    _means(400, "Failed to find any class", Rejected, "UnknownClass", "its plugin is missing"),
+    _means(400, "^Connector configuration is invalid", Rejected, "ConfigRefused", _NOTHING),
+    _means((400, 500), _MALFORMED, Rejected, "MalformedRequest"),
+    _means((400, 500), "Failed to find any class", Rejected, "UnknownClass", _PLUGIN),
     _means(400, "STOPPED state", Conflict, "NotStopped"),
     _means(400, "doesn't match connector name", Rejected, "NameMismatch"),
-    _means(400, "", Rejected, "ConfigRefused", "nothing was written"),
-    _means(401, "", Denied, "AccessDenied"),
-    _means(403, "", Denied, "AccessDenied"),
-    _means(404, "^HTTP 404", Unavailable, "UnsupportedConnect", _OLD),
+    _means(400, "^$", Rejected, "MalformedRequest", read=Unavailable),  # Jetty's own word
+    _means(400, "", Rejected, "ConfigRefused", _NOTHING, read=Unavailable),
+    _means((401, 403), "", Denied, "AccessDenied"),  # of a proxy or an extension: Connect has none
+    _means((404, 405), "^HTTP 40", Unavailable, "UnsupportedConnect", _OLD),
     _means(404, "", Conflict, "NotFound"),
-    _means(405, "", Unavailable, "UnsupportedConnect", _OLD),
     _means(409, "already exists", Conflict, "AlreadyExists"),
     _means(409, "", Conflict, "Rebalancing", retry_after=1.0),
-    _means(500, "ConfigValueInfo.*is null", Rejected, "ConfigRefused", "nothing was written"),
-    _means(500, "Failed to find any class", Rejected, "UnknownClass", "its plugin is missing"),
-    _means(500, 'Unrecognized field "initial_state"', Unavailable, "UnsupportedConnect", _OLD),
-    _means(
-        500,
-        'contains no connector type|"connectorConfig" is null|Unrecognized field'
-        "|Cannot (construct|deserialize)|Unexpected character",
-        Rejected,
-        "MalformedRequest",
-    ),
+    _means(500, "ConfigValueInfo.*is null", Rejected, "ConfigRefused", _NOTHING),
     _means(500, "rebalance is expected", Conflict, "Rebalancing", read=Transient, retry_after=1.0),
     _means(500, "^Request timed out", OutcomeUnknown, "WorkerBusy", _BUSY, read=Unavailable),
-    _means(500, "to Kafka|restart request", OutcomeUnknown, "KafkaUnavailable", _QUEUED),
+    _means(500, "^Error writing|restart request", OutcomeUnknown, "KafkaUnavailable", _QUEUED),
     _means(
         500,
-        "IO Error trying to forward.*Connect(ion)?(Exception| refused)",
+        "IO Error trying to forward.*Connect(ion refused|Exception)",
         Unavailable,
         "LeaderUnreachable",
-        "the worker that must carry this out has just gone",
+        _GONE,
         retry_after=10.0,
     ),
     _means(500, "trying to forward", OutcomeUnknown, "LeaderUnreachable", read=Unavailable),
@@ -139,7 +139,7 @@ def read_fault(what: str, answer: Answer, *, write: bool, scrub: Scrub) -> Fault
 
 def _meaning(status: int, told: str) -> _Meaning:
     for row in _MEANINGS:
-        if row.status == status and re.search(row.says, told, re.DOTALL):
+        if status in row.statuses and re.search(row.says, told, re.DOTALL):
             return row
     return _OTHERWISE
 
