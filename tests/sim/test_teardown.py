@@ -88,6 +88,8 @@ class World:
         self.store = FakeState(self.clock)
         self.store.put(BIRTH_RECORD, {"stage": self.stage.name, "cluster_id": CLUSTER, "at": 1.0})
         self.store.put("applied/connector/wms-cdc", {"generation": "g"})
+        self.store.put("topicId/feat-demo.wms", {"id": "x"})
+        self.store.put("track/connector/wms-cdc", {"writes": 1})
         for name in (*OURS, *THEIRS):
             self.kafka.make(name, records=7)
 
@@ -359,6 +361,23 @@ def test_another_stages_connector_means_the_wrong_connect_and_nothing_is_touched
     change_nothing(world, "is this the right Connect?")
 
 
+def test_a_foreign_connector_that_appears_while_the_controller_is_waited_for_saves_ours() -> None:
+    world = World()
+    world.add_connector()
+    world.show_life(tearing_down=False)
+
+    def cycle() -> None:
+        if "wms-main" not in world.connect.world.connectors:
+            world.add_connector("wms-main", mark="wms-connector-main", topic_prefix="wms")
+        world.show_life(tearing_down=True)
+
+    world.every = cycle
+    report = world.tear_down()
+    assert "is this the right Connect?" in " ".join(report.failures)
+    assert set(world.connect.world.connectors) == {"wms-cdc", "wms-main"}
+    assert world.topics == {*OURS, *THEIRS}
+
+
 def test_our_mark_over_a_foreign_prefix_is_refused() -> None:
     world = World()
     world.add_connector(topic_prefix="wms")
@@ -550,6 +569,15 @@ def test_a_deletion_that_goes_wrong_is_finished_by_a_rerun(
     assert world.is_gone()
 
 
+def test_brokers_that_go_away_end_the_run_at_once(world: World) -> None:
+    world.kafka.mishaps.extend([None, unavailable()])
+    report = world.tear_down()
+    assert "no broker answers" in report.failures[-1]
+    assert len(world.topics) == len(OURS) + len(THEIRS) - 1
+    assert world.tear_down().ok
+    assert world.is_gone()
+
+
 class Fuse:
     """Lets so many calls of all systems through, then faults once, before or after the call."""
 
@@ -600,6 +628,8 @@ def test_a_run_that_broke_off_anywhere_is_finished_by_a_rerun(living: bool, afte
             store=fuse.wrap(world.store),
         )
         assert set(THEIRS) <= world.topics
+        if world.topics == set(THEIRS) and world.store.records:
+            assert TEARING_DOWN_RECORD in world.store.records, "it goes last"
         world.stop_worker()
         last = world.tear_down()
         assert last.ok, (calls, last.failures)

@@ -239,10 +239,13 @@ def test_a_listing_is_whole_only_when_all_it_lacks_is_surely_not_there() -> None
 def test_a_topic_that_is_back_is_told_from_one_that_is_still_there() -> None:
     listed = listing(*OWN)
     found = find_topics(FEAT, "feat-demo", planned=listed, listed=listed, whole=True, cap=100)
-    again = {OWN[0]: "new-id", OWN[1]: listed[OWN[1]], **listing(*FOREIGN, *NEAR)}
+    new = "feat-demo.wms.NEW.T"
+    again = {OWN[0]: "new-id", OWN[1]: listed[OWN[1]], **listing(new, *FOREIGN, *NEAR)}
     told = came_back(FEAT, found.requests, again)
+    assert len(told) == 3
     assert told[0].startswith(f"Topic {OWN[0]} was created again")
-    assert told[1:] == (f"Topic {OWN[1]} is still there: run the teardown again.",)
+    assert told[1].startswith(f"Topic {new} was created again")
+    assert told[2] == f"Topic {OWN[1]} is still there: run the teardown again."
 
 
 # --- the mark -------------------------------------------------------------------------------
