@@ -53,7 +53,7 @@ metadata:
 spec:
   class: org.apache.kafka.connect.file.FileStreamSourceConnector
   config:
-    file: /tmp/lines
+    file: /data/lines
     topic: wms.lines
 """
 

@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
+from controller.core.connector_class import CLASSES, ConnectorClass
 from controller.core.lint import (
-    CLASSES,
-    OWNED,
-    STAGE_KEYS,
-    UNORDERED,
-    ConnectorClass,
     Finding,
     class_refusal,
     is_password_key,
     lint_connector,
     lint_topic,
 )
+from controller.core.lint_table import OWNED, STAGE_KEYS, UNORDERED
 from controller.core.model import (
     ConnectorManifest,
     DesiredTopic,

@@ -90,7 +90,7 @@ def test_a_connector_without_tables_has_no_prefix() -> None:
         "connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector",
         "tasks.max": "1",
         MARK_KEY: "wms-connector-main",
-        "file": "/tmp/lines",
+        "file": "/data/lines",
         "topic": "wms.lines",
     }
     assert config_of(FILE_SOURCE, BRANCH)["topic"] == "feat-demo.wms.lines"
@@ -304,7 +304,10 @@ def test_connectors_that_differ_in_case_only_are_refused() -> None:
 
 def generations(text: str, stage: Stage = MAIN) -> tuple[str, ...]:
     revision = read(text, stage).revision
-    return tuple(one.generation for one in (*revision.connectors, *revision.topics))
+    return (
+        *(one.generation for one in revision.connectors),
+        *(one.generation for one in revision.topics),
+    )
 
 
 def test_form_and_pauses_are_no_part_of_the_generation() -> None:
