@@ -30,7 +30,7 @@ _CONNECTOR: Final = "status-connector-"
 _TASK: Final = "status-task-"
 _POLL: Final = 0.25
 _METADATA: Final = 0.5  # for one try; a stop waits for no more than that
-_TRIES: Final = 20
+_TRIES: Final = 10
 _JOIN: Final = 0.9
 _LOG: Final = logging.getLogger(__name__)
 

@@ -70,10 +70,15 @@ class FakeTopic:
     config: dict[str, str] = field(default_factory=dict)
     records: int = 0
     settled: bool = True  # False: its config cannot be read yet
+    hidden: int = 0  # so many observations still call it absent
 
 
 class FakeKafka:
-    """Break it with `outage` (everything), `denied` (one topic) or `mishaps` (the next writes)."""
+    """Break it with `outage` (everything), `denied` (one topic) or `mishaps` (the next writes).
+
+    With `lag`, the next observations still call a topic absent that was just created, as brokers do
+    that the news has not reached.
+    """
 
     def __init__(
         self,
@@ -91,6 +96,7 @@ class FakeKafka:
         self.mishaps: deque[Mishap | Fault | None] = deque()  # one per write; None: as usual
         self.requests: Counter[str] = Counter()
         self.writes: list[Write] = []  # those that changed the world, oldest first
+        self.lag = 0
         self.closed = False
         self._elapse = elapse
         self._ids = count(1)
@@ -148,6 +154,9 @@ class FakeKafka:
             return Unknown(_denied(name))
         topic = self.topics.get(name)
         if topic is None:
+            return ABSENT
+        if topic.hidden > 0:
+            topic.hidden -= 1
             return ABSENT
         if not topic.settled:
             return Unknown(Transient("TopicUnsettled", f"{name} is being created just now"))
@@ -217,7 +226,10 @@ class FakeKafka:
         if not 0 < factor <= self.brokers:
             raise Rejected("InvalidReplicationFactor", f"only {self.brokers} broker(s) are there")
         _check(action.config)
-        self.make(action.name, action.partitions, replication_factor=factor, config=action.config)
+        made = self.make(
+            action.name, action.partitions, replication_factor=factor, config=action.config
+        )
+        made.hidden = self.lag
 
     def _add_partitions(self, action: AddPartitions) -> None:
         topic = self._existing(action.name)
