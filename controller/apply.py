@@ -24,7 +24,6 @@ from controller.core.action import (
     ValidateConfig,
     WriteReady,
     WriteSecretFiles,
-    written_actions,
 )
 from controller.core.decision import Act, Decision
 from controller.core.faults import Fault, Rejected, Unavailable
@@ -158,8 +157,8 @@ class Applier:
         track = step.standing.track
         if outcome.fault is not None:
             track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
-        elif wrote := written_actions(one.action for one in outcome.applied):
-            track = after_write(track, now=now, wrote=wrote)
+        elif isinstance(step.decision, Act) and step.decision.signature and outcome.applied:
+            track = after_write(track, now=now, wrote=step.decision.signature)
         else:
             return
         try:

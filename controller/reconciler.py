@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from controller.apply import Applied, Applier, Outcome
-from controller.core.action import ProbeLogin, is_own
-from controller.core.condition import Condition, ConditionType, mark, moved
+from controller.core.action import Forget, ProbeLogin, Remember, is_own
+from controller.core.condition import Condition, ConditionType, Status, mark, moved
 from controller.core.decision import Act, Converged, Difference, Stall, Wait
 from controller.core.diff import Diff
 from controller.core.faults import Fault
@@ -165,7 +165,7 @@ class Reconciler:
             old = before.get(key, {})
             after[key] = {c.type: mark(old.get(c.type), c) for c in conditions}
             for condition in conditions:
-                if moved(old.get(condition.type), condition):
+                if _is_news(old.get(condition.type), condition):
                     self._tell_condition(key, condition)
         self._memory.conditions = after
         return after
@@ -218,6 +218,14 @@ class Reconciler:
         )
 
 
+def _is_news(old: Condition | None, new: Condition) -> bool:
+    """A transition is; and what is not well when we first see it."""
+    if old is not None:
+        return moved(old, new)
+    well = Status.FALSE if new.type is ConditionType.STALLED else Status.TRUE
+    return new.status is not well
+
+
 def _asks_secrets_again(outcome: Outcome) -> bool:
     """A refused write or login may be old news: the secret may have a new version already."""
     return any(
@@ -253,6 +261,8 @@ def action_lines(log: Log) -> Callable[[Step, Applied], None]:
     """Make the teller that logs one line per action, after it."""
 
     def tell(step: Step, applied: Applied) -> None:
+        if isinstance(applied.action, Remember | Forget) and applied.fault is None:
+            return
         decision = step.decision
         act = decision if isinstance(decision, Act) else None
         say = log.info if applied.fault is None else log.warning

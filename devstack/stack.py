@@ -141,7 +141,8 @@ class Stack:
         return Endpoints(self.broker.bootstrap, self.aws.url, database, workers)
 
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.broker.bootstrap, "client.id": "devstack"})
+        settings = {"bootstrap.servers": self.broker.bootstrap, "client.id": "devstack"}
+        return AdminClient(settings | {"log_level": 4})  # below, it tells of its own queues
 
     def create_topics(
         self, *names: str, partitions: int = 1, config: Mapping[str, str] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -175,8 +175,3 @@ _OWN = (
 def is_own(action: Action) -> bool:
     """Whether it changes neither Kafka nor Connect."""
     return isinstance(action, _OWN)
-
-
-def written_actions(actions: Iterable[Action]) -> str:
-    """Name what changes Kafka or Connect, in order."""
-    return ",".join(type(action).__name__ for action in actions if not is_own(action))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from controller.core.action import Action
+from controller.core.action import Action, is_own
 from controller.core.diff import Diff
 
 
@@ -45,6 +45,12 @@ class Act:
     difference: Difference = Difference.NEW_GENERATION
     risk: Risk = Risk.NONE
     consequence: str = ""  # what the change means for the data, in a sentence
+
+    @property
+    def signature(self) -> str:
+        """Name the write: what it does to which fields; "" when it changes no other system."""
+        writes = [type(action).__name__ for action in self.actions if not is_own(action)]
+        return " ".join([*writes, *(change.field for change in self.diff)]) if writes else ""
 
 
 @dataclass(frozen=True, slots=True)

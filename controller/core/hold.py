@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from controller.core.action import written_actions
 from controller.core.decision import Act, Converged, Decision, Difference, Stall, Wait
 from controller.core.model import Json, Kind, Manage, Record, Records, ResourceKey
 from controller.core.track import SETTLE_SECONDS, Track
@@ -125,9 +124,9 @@ def _flapping(decision: Act, standing: Standing) -> Hold:
 
 def _settling(decision: Act, standing: Standing) -> Hold:
     """Connect answers a change of run state at once and shows it later; it is not asked twice."""
-    track, wrote = standing.track, written_actions(decision.actions)
+    track, write = standing.track, decision.signature
     left = track.written_at + SETTLE_SECONDS - standing.now
-    if wrote != track.wrote or wrote not in _SWITCHES or not 0 < left <= SETTLE_SECONDS:
+    if write != track.wrote or write not in _SWITCHES or not 0 < left <= SETTLE_SECONDS:
         return None
     return _held(decision, "Settling", "asked for a moment ago; waits to see it", left / 4)
 

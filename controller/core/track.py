@@ -33,7 +33,7 @@ class Track:
     flaps: int = 0
     flapping_until: float = 0.0
     written_at: float = 0.0  # of the last write that succeeded
-    wrote: str = ""  # the names of its actions
+    wrote: str = ""  # its signature
 
     @property
     def flapping(self) -> bool:
@@ -76,9 +76,9 @@ def _delay(fault: Fault, attempts: int, jitter: float) -> float:
     return fault.retry_after or RETRY.delay(attempts, jitter=jitter)
 
 
-def after_write(track: Track, *, now: float, wrote: str = "") -> Track:
-    """Count a write that succeeded; the third without a converged observation starts a pause."""
-    writes = track.writes + 1
+def after_write(track: Track, *, now: float, wrote: str) -> Track:
+    """Count a write; the third of the same without a converged observation starts a pause."""
+    writes = track.writes + 1 if wrote == track.wrote else 1
     written = replace(
         track,
         attempts=0,
