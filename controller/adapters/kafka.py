@@ -262,6 +262,7 @@ class KafkaAdmin:
         return ids
 
     def _group_members(self, group: str, left: float) -> int:
+        end = time.monotonic() + left
         futures = self._request(
             "describe_consumer_groups",
             lambda client: client.describe_consumer_groups([group], request_timeout=left),
@@ -274,7 +275,7 @@ class KafkaAdmin:
             if error.code() != _code("_INVALID_ARG"):
                 raise self._read_fault(error)
             # It is there, and not of consumers: Connect's own groups have the type "connect".
-            return self._members_listed(group, left)
+            return self._members_listed(group, _left(end))
         return len(error.members)
 
     def _members_listed(self, group: str, left: float) -> int:
@@ -286,7 +287,7 @@ class KafkaAdmin:
 
         listed = [one for one in self._blocking("list_groups", ask) if one.id == group]
         if not listed:
-            raise Unavailable("GroupHidden", f"group {group} is there, but no broker lists it")
+            raise Transient("GroupUnsettled", f"group {group} is there, but no broker lists it")
         return len(listed[0].members)
 
     # --- writing ----------------------------------------------------------------------------
