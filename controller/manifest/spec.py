@@ -28,7 +28,7 @@ def _whole(text: object) -> int:
 
 
 def _truth(text: object) -> bool:
-    if text not in {"true", "false"}:
+    if not isinstance(text, str) or text not in {"true", "false"}:
         raise ValueError("must be true or false")
     return text == "true"
 
