@@ -38,10 +38,7 @@ NULL_VALUE: Final = (
 REQUEST_TIMED_OUT: Final = (
     "Request timed out. The worker is currently stopping 1 and 1 tasks, which began at 2026-01-01"
 )
-HTML: Final = (
-    "<html><head><title>Error 404 Not Found</title></head>"
-    "<body><h2>HTTP ERROR 404 Not Found</h2></body></html>"
-)
+HTML: Final = "<html><body><h2>HTTP ERROR 404 Not Found</h2></body></html>"
 _NO_LEADER: Final = (
     "Cannot complete request momentarily due to no known leader URL, likely because a rebalance "
     "was underway."
@@ -88,14 +85,18 @@ class Clock:
 class Reply:
     status: int
     body: Any = None
-    html: bool = False
     location: str | None = None
 
     @property
     def text(self) -> str:
-        if self.html:
-            return HTML
         return "" if self.body is None else json.dumps(self.body)
+
+
+def page(status: int, method: str, target: str) -> Reply:
+    """Jetty's own page: JSON to whom asks for JSON, and nothing to some methods."""
+    told = {400: "Bad Request", 404: "Not Found"}.get(status, "Error")
+    body = {"message": told, "url": f"http://{WORKER}{target}", "status": str(status)}
+    return Reply(status, body if method in ("GET", "POST") else None)
 
 
 @dataclass(slots=True)
@@ -194,11 +195,11 @@ class FakeConnectWorld:
     def handle(self, method: str, target: str, body: str = "") -> Reply:
         now = self.clock.now()
         if now < self._html_until:
-            return Reply(404, html=True)
+            return page(404, method, target)
         self._catch_up(now)
         url = urlsplit(target)
         if re.search("%(25|2F|5C)", url.path):
-            return Reply(400, html=True)
+            return page(400, method, target)
         path = [unquote(part) for part in url.path.strip("/").split("/")]
         if now < self._hollow_until:
             return self._hollow(path)
@@ -632,7 +633,7 @@ class Lose:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """An answer of this status; a message that is None is an HTML page."""
+    """An answer of this status; without a message it is Jetty's and not Connect's."""
 
     status: int
     message: str | None = None
@@ -711,8 +712,9 @@ class FakeConnectServer(httpx.BaseTransport):
             case Say(status, message, applied):
                 if applied:
                     world.handle(method, target, body)
-                error = {"error_code": status, "message": message}
-                return _response(Reply(status, error, html=message is None))
+                if message is None:
+                    return _response(page(status, method, target))
+                return _response(Reply(status, {"error_code": status, "message": message}))
             case SayText(text, status):
                 return httpx.Response(status, stream=httpx.ByteStream(text.encode()))
             case TimeOut(applied) | Lose(applied):
@@ -738,8 +740,7 @@ class FakeConnectServer(httpx.BaseTransport):
 
 
 def _response(reply: Reply) -> httpx.Response:
-    kind = "text/html;charset=iso-8859-1" if reply.html else "application/json"
-    headers = {"Content-Type": kind} if reply.text else {}
+    headers = {"Content-Type": "application/json"} if reply.text else {}
     if reply.location:
         headers["Location"] = reply.location
     stream = httpx.ByteStream(reply.text.encode())

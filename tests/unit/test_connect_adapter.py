@@ -167,6 +167,28 @@ def test_a_refused_read_never_says_that_something_may_have_changed(
     assert (type(fault), fault.reason) == (kind, reason)
 
 
+@pytest.mark.parametrize("body", ["", HTML, '{"message":"Not Found","url":"u","status":"404"}'])
+def test_a_booting_worker_has_not_deleted_anything(connect: FakeConnect, body: str) -> None:
+    connect.server.fail("DELETE", "", SayText(body, 404))
+    assert fault_of(lambda: connect.delete("a")).reason == "WorkerStarting"
+    assert "a" in connect.world.connectors
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "reason"),
+    [(503, "starting", "WorkerStarting"), (500, "unhealthy", "WorkerUnhealthy")],
+)
+def test_the_health_of_a_worker_is_told_in_its_own_form(
+    connect: FakeConnect, status: int, word: str, reason: str
+) -> None:
+    message = "Worker was unable to handle this request and may be unable to handle other requests."
+    body = json.dumps({"status": word, "message": message})
+    connect.server.fail("GET", "^/health$", SayText(body, status))
+    fault = seen(connect, "b").fault
+    assert fault.reason == reason
+    assert message in fault.message
+
+
 def test_what_a_rebalance_holds_up_names_when_to_come_again(connect: FakeConnect) -> None:
     connect.server.fail("PUT", "config", REBALANCE)
     assert fault_of(lambda: connect.apply(PutConfig("a", CONFIG))).retry_after == 1.0

@@ -24,6 +24,7 @@ from controller.core.faults import (
 )
 
 Scrub: TypeAlias = "Callable[[str], str]"
+_HEALTH: Final = ("starting", "unhealthy")  # what /health says with a 503 or a 500
 TOLD: Final = 600  # characters of a foreign message that are worth passing on
 
 
@@ -47,10 +48,16 @@ class Answer:
             return None
 
     def told(self) -> str | None:
-        """Answer Connect's own sentence; None for a page that Jetty made."""
+        """Answer Connect's own sentence; None when Jetty speaks, as it does while a worker boots.
+
+        Jetty's page is JSON with a message too, for a client that asks for JSON.
+        """
         document = self.document()
-        message = document.get("message") if isinstance(document, dict) else None
-        return message if isinstance(message, str) else None
+        if not isinstance(document, dict):
+            return None
+        by_connect = "error_code" in document or document.get("status") in _HEALTH
+        message = document.get("message")
+        return message if by_connect and isinstance(message, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,9 @@ def read_fault(what: str, answer: Answer, *, write: bool, scrub: Scrub) -> Fault
     """Answer what a refusal means; `what` is the call, for people."""
     told = answer.told()
     if told is None and answer.status == 404:
-        return Unavailable("WorkerStarting", f"{what}: the worker is booting (404 without JSON)")
+        return Unavailable(
+            "WorkerStarting", f"{what}: the worker is booting (404 of its web server)"
+        )
     meaning = _meaning(answer.status, told or "")
     kind = meaning.write if write else meaning.read
     text = _RESOLVED.sub("Connector config {...}", told) if told else "no message"
