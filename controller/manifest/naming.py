@@ -54,6 +54,7 @@ from controller.manifest.spec import (
 
 Document: TypeAlias = "dict[str, Any]"
 
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NOT_HASHED: Final = ("suspend",)  # a pause is no new generation
 _PREFIX: Final = "wms"
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
@@ -91,13 +92,14 @@ class BuiltConnector(Built):
 
 def generation(document: Document) -> str:
     """Hash what a commit can ask for."""
-    spec = {key: value for key, value in document["spec"].items() if key not in _NOT_HASHED}
+    spec = document["spec"]
+    if any(key in spec for key in _NOT_HASHED):
+        spec = {key: value for key, value in spec.items() if key not in _NOT_HASHED}
     return digest({**document, "spec": spec})[:12]
 
 
 def digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()
+    return sha256(_ENCODER.encode(value).encode()).hexdigest()
 
 
 def _document(kind: str, name: str, spec: Document) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.core.model import ConnectorManifest, Revision, StagePolicy
@@ -77,7 +77,7 @@ def read_manifests(
         *(one.document for one in connectors),
     )
     revision = Revision(
-        id=digest([stage.name, documents])[:16],
+        id=_revision_id(stage, policy_document, topics, connectors),
         commit=commit,
         policy=policy,
         topics=tuple(one.topic for one in topics),
@@ -85,6 +85,20 @@ def read_manifests(
         warnings=tuple(report.warnings),
     )
     return Manifests(revision, documents)
+
+
+def _revision_id(
+    stage: Stage,
+    policy: Document | None,
+    topics: Sequence[BuiltTopic],
+    connectors: Sequence[BuiltConnector],
+) -> str:
+    """Name the whole set by its content; a pause is content, too."""
+    manifests = [
+        *((one.topic.generation, one.topic.suspend) for one in topics),
+        *((one.connector.generation, one.connector.suspend) for one in connectors),
+    ]
+    return digest([stage.name, policy, manifests])[:16]
 
 
 def _policy(resources: Documents, report: Report) -> Checked[StagePolicySpec] | None:
