@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from controller.apply import Applier
+from controller.core.faults import Denied
 from controller.core.model import Json, Revision, StagePolicy
 from controller.core.redact import Redacted, Scrubber
 from controller.core.stage import Stage
@@ -101,7 +102,10 @@ class Parts:
             ca_location=settings.kafka_ca_location,
             region=settings.aws_region,
         )
-        return client_config(line, security, client_id, scrub=self.scrubber.scrub)
+        try:
+            return client_config(line, security, client_id, scrub=self.scrubber.scrub)
+        except ValueError as error:
+            raise Denied("KafkaSettings", f"{error}: correct the WMS_KAFKA_ settings") from error
 
     def kafka(self, line: str) -> KafkaClient:
         from controller.adapters.kafka import KafkaAdmin

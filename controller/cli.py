@@ -400,9 +400,15 @@ def teardown(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only list")] = False,
 ) -> int:
     """Delete an ephemeral stage's connectors and topics, and nothing else."""
+    from controller.core.teardown import refuse_teardown
     from controller.teardown import run_teardown
 
     parts = _parts(stage, overlay, manifests)
+    refusals = refuse_teardown(parts.stage, parts.stage.name)
+    for refusal in refusals:
+        fail(refusal)
+    if refusals:
+        return FAULT
     if confirm is None and not dry_run and sys.stdin.isatty():
         confirm = typer.prompt(f"type {parts.stage.name} to delete all that is its own")
     report = run_teardown(

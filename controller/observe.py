@@ -281,9 +281,12 @@ class Observer:
         if not isinstance(line, str):
             fault = Unavailable(line.reason, line.message)
             return replace(world, topics=Snapshot(fault=fault), cluster_id=Unknown(fault))
+        topics = self._topics(world, line)
+        if topics.fault is not None:  # a second and a third call would only wait as long again
+            return replace(world, topics=topics, cluster_id=Unknown(topics.fault))
         return replace(
             world,
-            topics=self._topics(world, line),
+            topics=topics,
             cluster_id=self._cluster_id(line),
             listing=self._list_topics(world, line),
         )

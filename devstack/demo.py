@@ -202,6 +202,7 @@ def branch_comes_and_goes(play: Play) -> None:
     stack = play.scene.stack
     before = stack.topics()
     start = time.monotonic()
+    stack.aws.put_secret("wms/default/dbInfo", stack.postgres.db_info())
     branch = Scene(stack, BRANCH, stack.add_worker(BRANCH, ready=False, wait=False))
     branch.start()
     branch.wait_running()
