@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
@@ -50,6 +50,7 @@ from controller.manifest.spec import (
     Defaults,
     StagePolicySpec,
     TopicSpec,
+    spelling,
 )
 
 Document: TypeAlias = "dict[str, Any]"
@@ -152,10 +153,14 @@ def build_policy(
 
 def _policy_spec(spec: StagePolicySpec, policy: StagePolicy) -> Document:
     written: Document = {
-        "defaults": spec.defaults.model_dump(by_alias=True, exclude_none=True),
+        "defaults": {
+            spelling(name): value
+            for name, value in asdict(spec.defaults).items()
+            if value is not None
+        },
         "intervals": {
             name: f"{round(seconds * 1000)}ms" if seconds % 1 else f"{round(seconds)}s"
-            for name, seconds in spec.intervals.model_dump().items()
+            for name, seconds in asdict(spec.intervals).items()
         },
         "probe": policy.probe.value,
         "observeOnly": spec.observe_only,
@@ -217,9 +222,9 @@ def build_topic(
 
 
 def _topic_class(spec: TopicSpec) -> TopicClass:
-    if spec.role is not None and "class_" not in spec.model_fields_set:
-        return ROLES[spec.role].topic_class
-    return spec.class_
+    if spec.class_ is not None:
+        return spec.class_
+    return TopicClass.DATA if spec.role is None else ROLES[spec.role].topic_class
 
 
 def _topic_name(

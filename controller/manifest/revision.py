@@ -24,8 +24,8 @@ from controller.manifest.spec import (
     Checked,
     ConnectorSpec,
     Defaults,
-    Spec,
     StagePolicySpec,
+    T,
     TopicSpec,
     check_spec,
 )
@@ -126,9 +126,7 @@ def _connectors(
     return sorted((one for one in built if one is not None), key=lambda one: one.connector.name)
 
 
-def _specs(
-    resources: Documents, kind: str, model: type[Spec], report: Report
-) -> list[Checked[Spec]]:
+def _specs(resources: Documents, kind: str, model: type[T], report: Report) -> list[Checked[T]]:
     specs = (
         check_spec(model, identity.name, document.spec, document.place, report)
         for identity, document in resources.items()

@@ -1,140 +1,303 @@
-"""The fields of each kind, once: they validate, they make the schema, they are documented here."""
+"""The fields of each kind, once: they are read, described and made into the schema from here.
+
+Each field carries its reader. A validation library would do the same, and take longer to import
+than all manifests of a stage take to read; `wmsctl` starts often.
+"""
+# ruff: noqa: RUF009 - the functions are dataclasses.field with a reader
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from controller.core.model import Manage, ProbeMode, RunState, TopicClass
+from controller.core.topic_class import MOST_PARTITIONS, ROLES
 from controller.manifest.error import Report
 from controller.manifest.overlay import API_VERSION, KINDS, nulls
-from controller.manifest.tree import Fields, Node, Sequence, plain
+from controller.manifest.tree import Fields, Node, Scalar, Sequence
 
-_WHOLE: Final = re.compile(r"-?\d{1,18}", re.ASCII)
-_DURATION: Final = re.compile(r"(?P<count>\d{1,9})(?P<unit>ms|s|m|h)", re.ASCII)
+T = TypeVar("T")
+Enum = TypeVar("Enum", bound=StrEnum)
+T_co = TypeVar("T_co", covariant=True)
+Schema = dict[str, Any]
+
+_NULL: Final[Schema] = {"type": "null"}
+
+
+# --- readers ---------------------------------------------------------------------------------
+
+
+class Reader(Protocol[T_co]):
+    """Knows one type of value, as it is written and as the schema describes it."""
+
+    def read(self, node: Node, path: str, report: Report) -> T_co | None:
+        """Must answer None exactly when it reported an error."""
+        ...
+
+    def schema(self, definitions: Schema) -> Schema: ...
+
+
+class Text:
+    def read(self, node: Node, path: str, report: Report) -> str | None:
+        if isinstance(node, Scalar):
+            return node.text
+        report.error(node, path, "must be one text; a list is written a,b,c")
+        return None
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number within bounds."""
+
+    least: int
+    most: int | None = None
+
+    def read(self, node: Node, path: str, report: Report) -> int | None:
+        if not isinstance(node, Scalar) or not _WHOLE.fullmatch(node.text):
+            report.error(node, path, "must be a whole number, such as 3")
+            return None
+        number = int(node.text)
+        if number < self.least or (self.most is not None and number > self.most):
+            most = "" if self.most is None else f" and at most {self.most}"
+            report.error(node, path, f"must be at least {self.least}{most}")
+            return None
+        return number
+
+    def schema(self, _definitions: Schema) -> Schema:
+        most = {} if self.most is None else {"maximum": self.most}
+        return {"type": "integer", "minimum": self.least, **most}
+
+
+class Truth:
+    def read(self, node: Node, path: str, report: Report) -> bool | None:
+        if isinstance(node, Scalar) and node.text in {"true", "false"}:
+            return node.text == "true"
+        report.error(node, path, "must be true or false")
+        return None
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds, written with a unit."""
+
+    least: float
+    most: float
+
+    def read(self, node: Node, path: str, report: Report) -> float | None:
+        match = _DURATION.fullmatch(node.text) if isinstance(node, Scalar) else None
+        if match is None:
+            report.error(node, path, "must be a number with its unit: 500ms, 15s, 1m or 1h")
+            return None
+        seconds = int(match["count"]) * _SECONDS[match["unit"]]
+        if not self.least <= seconds <= self.most:
+            report.error(node, path, f"must be {self.least:g}s to {self.most:g}s")
+            return None
+        return seconds
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"type": "string", "pattern": "^[0-9]{1,9}(ms|s|m|h)$"}
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Generic[Enum]):
+    words: type[Enum]
+
+    def read(self, node: Node, path: str, report: Report) -> Enum | None:
+        word = _one_of(node, [word.value for word in self.words], path, report)
+        return None if word is None else self.words(word)
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"enum": [word.value for word in self.words]}
+
+
+class RoleName:
+    def read(self, node: Node, path: str, report: Report) -> str | None:
+        return _one_of(node, list(ROLES), path, report)
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"enum": list(ROLES)}
+
+
+class Texts:
+    """A list of texts."""
+
+    def read(self, node: Node, path: str, report: Report) -> tuple[str, ...] | None:
+        if not isinstance(node, Sequence):
+            report.error(node, path, "must be a list")
+            return None
+        items = [
+            _TEXT.read(item, f"{path}[{index}]", report) for index, item in enumerate(node.items)
+        ]
+        return None if None in items else tuple(cast("list[str]", items))
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"type": "array", "items": {"type": "string"}}
+
+
+class TextMap:
+    """A map of texts; what is written without quotes is a text here, too."""
+
+    def read(self, node: Node, path: str, report: Report) -> Mapping[str, str] | None:
+        if not isinstance(node, Fields):
+            report.error(node, path, "must be a map of fields")
+            return None
+        items = {
+            key: _TEXT.read(value, f"{path}.{key[:100]}", report)
+            for key, (_, value) in node.entries.items()
+        }
+        return None if None in items.values() else cast("dict[str, str]", items)
+
+    def schema(self, _definitions: Schema) -> Schema:
+        values = {"type": ["string", "number", "boolean", "null"]}
+        return {"type": "object", "additionalProperties": values}
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Generic[T]):
+    """Fields within a field."""
+
+    kind: type[T]
+
+    def read(self, node: Node, path: str, report: Report) -> T | None:
+        if not isinstance(node, Fields):
+            report.error(node, path, "must be a map of fields")
+            return None
+        return _read_fields(self.kind, node, path, report)
+
+    def schema(self, definitions: Schema) -> Schema:
+        definitions[self.kind.__name__] = _fields_schema(self.kind, definitions)
+        return {"$ref": f"#/$defs/{self.kind.__name__}"}
+
+
+_TEXT: Final = Text()
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
+_DURATION: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>ms|s|m|h)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_ROLE = Literal["heartbeat", "connectConfigs", "connectOffsets", "connectStatus"]
 
 
-def _whole(text: object) -> int:
-    if not isinstance(text, str) or not _WHOLE.fullmatch(text):
-        raise ValueError("must be a whole number, such as 3")
-    return int(text)
+def _one_of(node: Node, words: list[str], path: str, report: Report) -> str | None:
+    if isinstance(node, Scalar) and node.text in words:
+        return node.text
+    near = report.near(node.text, words) if isinstance(node, Scalar) else ""
+    report.error(node, path, f"must be {', '.join(words[:-1])} or {words[-1]}{near}")
+    return None
 
 
-def _truth(text: object) -> bool:
-    if not isinstance(text, str) or text not in {"true", "false"}:
-        raise ValueError("must be true or false")
-    return text == "true"
+# --- fields ----------------------------------------------------------------------------------
 
 
-def _duration(text: object) -> float:
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError("must be a number with its unit: 500ms, 15s, 1m or 1h")
-    return int(match["count"]) * _SECONDS[match["unit"]]
+def _required(reader: Reader[T], description: str) -> T:
+    metadata = {"reader": reader, "description": description}
+    field: T = dataclasses.field(metadata=metadata)
+    return field
 
 
-Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
-Truth = Annotated[bool, BeforeValidator(_truth, json_schema_input_type=bool)]
-Duration = Annotated[float, BeforeValidator(_duration, json_schema_input_type=str)]
+def _optional(reader: Reader[T], default: T, description: str) -> T:
+    metadata = {"reader": reader, "description": description, "default": default}
+    field: T = dataclasses.field(default_factory=lambda: default, metadata=metadata)
+    return field
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, alias_generator=to_camel
+def _maybe(reader: Reader[T], description: str) -> T | None:
+    metadata = {"reader": reader, "description": description}
+    field: T | None = dataclasses.field(default=None, metadata=metadata)
+    return field
+
+
+_NO_TEXTS: Final[Mapping[str, str]] = MappingProxyType({})
+_MANAGE: Final = "reconcile repairs it, observe only reports."
+_SUSPEND: Final = "Leave it alone until this is removed."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorSpec:
+    class_: str = _required(_TEXT, "Connector class, by its full Java name.")
+    tasks_max: int = _optional(Whole(1), 1, "Number of tasks; only 1 works.")
+    state: RunState = _optional(OneOf(RunState), RunState.RUNNING, "Whether it runs.")
+    topic_prefix: str | None = _maybe(
+        _TEXT, "`wms`; the stage's namespace is added. Debezium's connectors only."
+    )
+    tables: tuple[str, ...] = _optional(
+        Texts(), (), "Captured tables as SCHEMA.TABLE. Debezium's connectors only."
+    )
+    config: Mapping[str, str] = _optional(
+        TextMap(), _NO_TEXTS, "Config keys as Connect knows them; values are texts."
+    )
+    ignore: tuple[str, ...] = _optional(Texts(), (), "Config keys that are left as found.")
+    manage: Manage = _optional(OneOf(Manage), Manage.RECONCILE, _MANAGE)
+    suspend: bool = _optional(Truth(), False, _SUSPEND)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    class_: TopicClass | None = _maybe(
+        OneOf(TopicClass), "What it is for; default: that of the role, else data."
+    )
+    name: str | None = _maybe(_TEXT, "Name without the stage's namespace; default: metadata.name.")
+    role: str | None = _maybe(
+        RoleName(), "Instead of a name, for topics whose name belongs to the stage."
+    )
+    partitions: int | None = _maybe(
+        Whole(1, MOST_PARTITIONS), "Number of partitions; required for class data."
+    )
+    replication_factor: int | None = _maybe(
+        Whole(1, 15), "Copies; default: the StagePolicy's, else the broker's."
+    )
+    config: Mapping[str, str] = _optional(
+        TextMap(), _NO_TEXTS, "Topic config; keys that are not named are left alone."
+    )
+    manage: Manage = _optional(OneOf(Manage), Manage.RECONCILE, _MANAGE)
+    suspend: bool = _optional(Truth(), False, _SUSPEND)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    replication_factor: int | None = _maybe(Whole(1, 15), "Copies of topics that name none.")
+    min_insync_replicas: int | None = _maybe(
+        Whole(1, 15), "min.insync.replicas of topics that name none."
+    )
+    retention_ms: int | None = _maybe(
+        Whole(-1), "retention.ms (ms) of data and schemaChange topics that name none."
     )
 
 
-class ConnectorSpec(_Spec):
-    class_: str = Field(alias="class", description="Connector class, by its full Java name.")
-    tasks_max: Whole = Field(1, description="Number of tasks; Debezium's connectors allow 1.")
-    state: RunState = Field(RunState.RUNNING, description="Whether it runs.")
-    topic_prefix: str | None = Field(
-        None, description="`wms`; the stage's namespace is added. Debezium's connectors only."
-    )
-    tables: list[str] = Field(
-        default_factory=list, description="Captured tables as SCHEMA.TABLE. Debezium's only."
-    )
-    config: dict[str, str] = Field(
-        default_factory=dict, description="Config keys as Connect knows them; values are texts."
-    )
-    ignore: list[str] = Field(
-        default_factory=list, description="Config keys that are left as they are found."
-    )
-    manage: Manage = Field(
-        Manage.RECONCILE, description="reconcile repairs it, observe only reports."
-    )
-    suspend: Truth = Field(False, description="Leave it alone until this is removed.")
-
-
-class TopicSpec(_Spec):
-    class_: TopicClass = Field(TopicClass.DATA, alias="class", description="What it is for.")
-    name: str | None = Field(
-        None, description="Name without the stage's namespace; default: metadata.name."
-    )
-    role: _ROLE | None = Field(
-        None, description="Instead of a name, for topics whose name belongs to the stage."
-    )
-    partitions: Whole | None = Field(
-        None, ge=1, le=1000, description="Number of partitions; required for class data."
-    )
-    replication_factor: Whole | None = Field(
-        None, ge=1, le=15, description="Copies; default: the StagePolicy's, else the broker's."
-    )
-    config: dict[str, str] = Field(
-        default_factory=dict, description="Topic config; keys that are not named are left alone."
-    )
-    manage: Manage = Field(
-        Manage.RECONCILE, description="reconcile repairs it, observe only reports."
-    )
-    suspend: Truth = Field(False, description="Leave it alone until this is removed.")
-
-
-class Defaults(_Spec):
-    replication_factor: Whole | None = Field(
-        None, ge=1, le=15, description="For topics that name none."
-    )
-    min_insync_replicas: Whole | None = Field(
-        None, ge=1, le=15, description="min.insync.replicas for topics that name none."
-    )
-    retention_ms: Whole | None = Field(
-        None, ge=-1, description="retention.ms (ms) for data and schemaChange topics without one."
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    cycle: float = _optional(Duration(1, 600), 15.0, "Between two cycles, at the latest.")
+    secrets: float = _optional(Duration(1, 3600), 60.0, "Between two reads of secrets.")
+    listing: float = _optional(
+        Duration(1, 3600), 60.0, "Between two full listings, which show orphans."
     )
 
 
-class Intervals(_Spec):
-    cycle: Duration = Field(15.0, ge=1, le=600, description="Between two cycles, at the latest.")
-    secrets: Duration = Field(60.0, ge=1, le=3600, description="Between two reads of secrets.")
-    listing: Duration = Field(
-        60.0, ge=1, le=3600, description="Between two full listings, which show orphans."
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePolicySpec:
+    defaults: Defaults = _optional(Group(Defaults), Defaults(), "For topics.")
+    intervals: Intervals = _optional(Group(Intervals), Intervals(), "How often to look.")
+    probe: ProbeMode | None = _maybe(
+        OneOf(ProbeMode),
+        "How sure a login must be before it is used; default: required on named stages, advisory "
+        "on branches.",
     )
+    forbid_fallback: tuple[str, ...] = _optional(
+        Texts(), (), "Secrets that must be the stage's own."
+    )
+    observe_only: bool = _optional(Truth(), False, "Look and report; change nothing at all.")
+    kafka_cluster_id: str | None = _maybe(_TEXT, "Id of the only cluster that may be written to.")
 
 
-class StagePolicySpec(_Spec):
-    defaults: Defaults = Field(default_factory=Defaults, description="For topics.")
-    intervals: Intervals = Field(default_factory=Intervals, description="How often to look.")
-    probe: ProbeMode | None = Field(
-        None,
-        description="How sure a login must be before it is used; default: required on named "
-        "stages, advisory on branches.",
-    )
-    forbid_fallback: list[str] = Field(
-        default_factory=list, description="Secrets that must be the stage's own."
-    )
-    observe_only: Truth = Field(False, description="Look and report; change nothing at all.")
-    kafka_cluster_id: str | None = Field(
-        None, description="Id of the only cluster that may be written to."
-    )
-
-
-Spec = TypeVar("Spec", bound=_Spec)
-SPECS: Final[Mapping[str, type[_Spec]]] = {
+SPECS: Final[Mapping[str, type[Any]]] = {
     "Connector": ConnectorSpec,
     "Topic": TopicSpec,
     "StagePolicy": StagePolicySpec,
@@ -142,16 +305,67 @@ SPECS: Final[Mapping[str, type[_Spec]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked(Generic[Spec]):
+class _Field:
+    name: str
+    reader: Reader[Any]
+    required: bool
+
+
+def _fields_of(kind: type[Any]) -> Mapping[str, _Field]:
+    """Answer the fields of a spec by the name that people write."""
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = _FIELDS[kind] = {
+            spelling(one.name): _Field(one.name, one.metadata["reader"], _is_required(one))
+            for one in dataclasses.fields(kind)
+        }
+    return known
+
+
+_FIELDS: Final[dict[type[Any], Mapping[str, _Field]]] = {}
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def spelling(name: str) -> str:
+    """Answer `tasksMax` for `tasks_max`."""
+    first, *rest = name.strip("_").split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _read_fields(kind: type[T], tree: Fields, path: str, report: Report) -> T | None:
+    known = _fields_of(kind)
+    before = report.count
+    values: dict[str, Any] = {}
+    for key, (place, node) in tree.entries.items():
+        field = known.get(key)
+        if field is None:
+            message = f"is no field here, where {', '.join(known)} are known"
+            report.error(place, f"{path}.{key[:100]}", message + report.near(key, known))
+        else:
+            values[field.name] = field.reader.read(node, f"{path}.{key}", report)
+    for key, field in known.items():
+        if field.required and field.name not in values:
+            report.error(tree, f"{path}.{key}", "is missing, and there is no default")
+    return kind(**values) if report.count == before else None
+
+
+# --- specs with their places -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[T]):
     """A spec with the tree that it was read from, so that later complaints have a place."""
 
     name: str
-    spec: Spec
+    spec: T
     tree: Fields
     place: Node
 
     def key(self, field: str, key: str | None = None) -> Node:
-        """Find where a field, or a key of a map, was written; else where the spec begins."""
+        """Find where a field, or a key of a map, was written; else where the resource begins."""
         node = self.tree.get(field)
         if key is not None and isinstance(node, Fields):
             return node.key(key) or self.tree.key(field) or self.tree
@@ -169,89 +383,24 @@ class Checked(Generic[Spec]):
 
 
 def check_spec(
-    kind: type[Spec], name: str, tree: Node, place: Node, report: Report
-) -> Checked[Spec] | None:
-    """Validate one spec; everything wrong in it is reported."""
+    kind: type[T], name: str, tree: Node, place: Node, report: Report
+) -> Checked[T] | None:
+    """Read one spec; everything wrong in it is reported."""
     if not isinstance(tree, Fields):
         return None
     removed = list(nulls(tree))
     for node, path in removed:
         report.error(node, path, "is null, and there is nothing below it to remove")
-    if removed:
-        return None
-    try:
-        spec = kind.model_validate(plain(tree))
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_context=True, include_input=False):
-            _report_problem(kind, tree, problem, report)
-            if report.full:
-                break
-        return None
-    return Checked(name, spec, tree, place)
-
-
-def _report_problem(kind: type[_Spec], tree: Fields, problem: Any, report: Report) -> None:
-    location: tuple[str | int, ...] = problem["loc"]
-    node: Node = tree
-    key: Node | None = None
-    path = "spec"
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step[:100]}"
-        key = node.key(str(step)) if isinstance(node, Fields) else None
-        below = _step(node, step)
-        if below is None:
-            break
-        node = below
-    place = key if key is not None and problem["type"] == "extra_forbidden" else node
-    report.error(place, path, _message(kind, location, problem, report))
-
-
-def _step(node: Node, step: str | int) -> Node | None:
-    if isinstance(node, Fields):
-        return node.get(str(step))
-    if isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-        return node.items[step]
-    return None
-
-
-def _message(
-    kind: type[_Spec], location: tuple[str | int, ...], problem: Any, report: Report
-) -> str:
-    match problem["type"]:
-        case "missing":
-            return "is missing, and there is no default"
-        case "extra_forbidden":
-            known = _fields_at(kind, location[:-1])
-            message = f"is no field here, where {', '.join(known)} are known"
-            return message + report.near(str(location[-1]), known)
-        case "enum" | "literal_error":
-            return f"must be {problem['ctx']['expected'].replace(chr(39), '')}"
-        case "value_error":
-            return str(problem["ctx"]["error"])
-        case "string_type":
-            return "must be one text; a list is written a,b,c"
-        case "list_type":
-            return "must be a list"
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return "must be a map of fields"
-        case _:
-            return str(problem["msg"]).replace("Input should be", "must be")
-
-
-def _fields_at(kind: type[_Spec], location: tuple[str | int, ...]) -> list[str]:
-    model: Any = kind
-    for step in location:
-        fields = {field.alias: field for field in model.model_fields.values()}
-        model = fields[str(step)].annotation
-    return [field.alias or name for name, field in model.model_fields.items()]
+    spec = None if removed else _read_fields(kind, tree, "spec", report)
+    return None if spec is None else Checked(name, spec, tree, place)
 
 
 # --- schema ----------------------------------------------------------------------------------
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Schema:
     """Describe one document, of base or of an overlay: any field may be left out, or null."""
-    definitions: dict[str, Any] = {}
+    definitions: Schema = {}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Manifest of the WMS connector",
@@ -261,12 +410,8 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _document_schema(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    spec = SPECS[kind].model_json_schema(ref_template="#/$defs/{model}")
-    definitions.update(
-        {name: _as_overlay(definition) for name, definition in spec.pop("$defs", {}).items()}
-    )
-    definitions[f"{kind}Spec"] = _as_overlay(spec)
+def _document_schema(kind: str, definitions: Schema) -> Schema:
+    definitions[f"{kind}Spec"] = _fields_schema(SPECS[kind], definitions)
     return {
         "type": "object",
         "additionalProperties": False,
@@ -280,39 +425,20 @@ def _document_schema(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
                 "required": ["name"],
                 "properties": {"name": {"type": "string"}},
             },
-            "spec": {"anyOf": [{"$ref": f"#/$defs/{kind}Spec"}, {"type": "null"}]},
+            "spec": {"anyOf": [{"$ref": f"#/$defs/{kind}Spec"}, _NULL]},
         },
     }
 
 
-def _as_overlay(definition: dict[str, Any]) -> dict[str, Any]:
-    """Let each field be null, which removes it, and a text be written without quotes."""
-    definition = {key: value for key, value in definition.items() if key != "required"}
-    properties = definition.get("properties")
-    if properties is not None:
-        definition["properties"] = {
-            name: _nullable(_loose(field)) for name, field in properties.items()
+def _fields_schema(kind: type[Any], definitions: Schema) -> Schema:
+    properties: Schema = {}
+    for one in dataclasses.fields(kind):
+        described: Schema = {
+            "description": one.metadata["description"],
+            "anyOf": [one.metadata["reader"].schema(definitions), _NULL],
         }
-    return definition
-
-
-def _loose(field: dict[str, Any]) -> dict[str, Any]:
-    if field.get("additionalProperties") == {"type": "string"}:
-        values = {"type": ["string", "number", "boolean", "null"]}
-        return {**field, "additionalProperties": values}
-    return field
-
-
-def _nullable(field: dict[str, Any]) -> dict[str, Any]:
-    if field.get("default", 0) is None:
-        field = {key: value for key, value in field.items() if key != "default"}
-    kept: dict[str, Any] = {key: field[key] for key in ("description", "default") if key in field}
-    rest = {key: value for key, value in field.items() if key not in {*kept, "title"}}
-    choices = list(_choices(rest))
-    if {"type": "null"} not in choices:
-        choices.append({"type": "null"})
-    return {"anyOf": choices, **kept}
-
-
-def _choices(field: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from field.get("anyOf") or [field]
+        default = one.metadata.get("default")
+        if isinstance(default, str | int):
+            described["default"] = default.value if isinstance(default, StrEnum) else default
+        properties[spelling(one.name)] = described
+    return {"type": "object", "additionalProperties": False, "properties": properties}

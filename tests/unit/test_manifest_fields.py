@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
+import yaml
 
 from controller.core.model import Manage, ProbeMode, RunState
 from controller.manifest import schema
@@ -80,8 +82,8 @@ def test_a_wrong_head_is_told(old: str, new: str, complaint: str) -> None:
         ("partitions: 1e3", "6:15: spec.partitions: must be a whole number, such as 3"),
         ("partitions: 3.0", "6:15: spec.partitions: must be a whole number, such as 3"),
         ("partitions: [3]", "6:15: spec.partitions: must be a whole number, such as 3"),
-        ("partitions: 0", "6:15: spec.partitions: must be greater than or equal to 1"),
-        ("partitions: 100000", "6:15: spec.partitions: must be less than or equal to 1000"),
+        ("partitions: 0", "6:15: spec.partitions: must be at least 1 and at most 1000"),
+        ("partitions: 100000", "6:15: spec.partitions: must be at least 1 and at most 1000"),
         ("partitions: 3\nsuspend: yes", "7:12: spec.suspend: must be true or false"),
         ("partitions: 3\nsuspend: True", "7:12: spec.suspend: must be true or false"),
         ("partitions: 3\nmanage: watch", "7:11: spec.manage: must be reconcile or observe"),
@@ -94,7 +96,7 @@ def test_a_wrong_head_is_told(old: str, new: str, complaint: str) -> None:
             "class: date\npartitions: 3",
             (
                 "6:10: spec.class: must be data, schemaHistory, schemaChange, heartbeat or "
-                "connectInternal"
+                "connectInternal; did you mean data?"
             ),
         ),
         (
@@ -116,9 +118,9 @@ def test_a_wrong_field_of_a_topic_is_told(spec: str, complaint: str) -> None:
         ),
         (
             "intervals: {cycle: 500ms}",
-            "6:22: spec.intervals.cycle: must be greater than or equal to 1",
+            "6:22: spec.intervals.cycle: must be 1s to 600s",
         ),
-        ("intervals: {cycle: 1h}", "6:22: spec.intervals.cycle: must be less than or equal to 600"),
+        ("intervals: {cycle: 1h}", "6:22: spec.intervals.cycle: must be 1s to 600s"),
         (
             "intervals: {sycle: 1s}",
             "6:15: spec.intervals.sycle: is no field here, where cycle, secrets, listing are known; did you mean cycle?",
@@ -133,7 +135,7 @@ def test_a_wrong_field_of_a_topic_is_told(spec: str, complaint: str) -> None:
         ),
         (
             "defaults: {replicationFactor: 99}",
-            "6:33: spec.defaults.replicationFactor: must be less than or equal to 15",
+            "6:33: spec.defaults.replicationFactor: must be at least 1 and at most 15",
         ),
     ],
 )
@@ -224,6 +226,24 @@ def test_every_manifest_names_the_schema_for_editors() -> None:
         if path.endswith(".yaml"):
             up = "../" * path.count("/")
             assert text.startswith(f"# yaml-language-server: $schema={up}schema.json\n"), path
+
+
+def test_the_real_manifests_are_valid_by_the_schema() -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    for path, text in real_manifests().items():
+        if path.endswith(".yaml"):
+            for document in yaml.safe_load_all(text):
+                assert list(validator.iter_errors(document)) == [], path
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["partition: 3", "partitions: three", "partitions: 0", "config: [a]", "role: beat"],
+)
+def test_the_schema_refuses_what_is_refused(spec: str) -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    assert not validator.is_valid(yaml.safe_load(topic(spec=spec)))
+    assert validator.is_valid(yaml.safe_load(topic(spec="partitions: null\nconfig: {a: 1}")))
 
 
 def test_the_schema_knows_exactly_the_fields_that_are_read() -> None:
