@@ -286,8 +286,7 @@ def test_two_connectors_with_one_history_are_refused() -> None:
     found = errors({"a.yaml": ORACLE, "b.yaml": other, "t.yaml": TOPICS}, MAIN, "main")
     assert any(
         "b.yaml" in one
-        and "schema.history.internal.kafka.topic: is the history of wms-oracle-cdc (a.yaml:8) too"
-        in one
+        and "schema.history.internal.kafka.topic: is the history of wms-oracle-cdc (a.yaml:" in one
         for one in found
     )
 
