@@ -83,6 +83,7 @@ class Applier:
         store: StateStore,
         clock: Clock,
         jitter: Callable[[], float],
+        telling: Callable[[Step, Action], None],
         told: Callable[[Step, Applied], None],
     ) -> None:
         self._connect = connect
@@ -92,6 +93,7 @@ class Applier:
         self._store = store
         self._clock = clock
         self._jitter = jitter
+        self._telling = telling
         self._told = told
 
     def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
@@ -143,6 +145,7 @@ class Applier:
     def _apply_action(self, step: Step, action: Action) -> Applied:
         start = self._clock.monotonic()
         fault: Fault | None = None
+        self._telling(step, action)
         try:
             self._perform(action)
         except Fault as raised:

@@ -200,7 +200,7 @@ class Parts:
             clock=self.clock,
         )
 
-    def applier(self, told: Callable[..., None]) -> Applier:
+    def applier(self, *, telling: Callable[..., None], told: Callable[..., None]) -> Applier:
         return Applier(
             connect=self.connect,
             kafka=self.observer.kafka.current,
@@ -209,6 +209,7 @@ class Parts:
             store=self.store,
             clock=self.clock,
             jitter=jitter,
+            telling=telling,
             told=told,
         )
 

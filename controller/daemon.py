@@ -14,7 +14,7 @@ from controller.core.model import Json
 from controller.core.stage import RefusedStage
 from controller.loop import Loop, Wake, watch_pulse
 from controller.ports import Watch
-from controller.reconciler import CycleReport, Log, Reconciler, action_lines, describe
+from controller.reconciler import CycleReport, Log, Reconciler, acting_lines, action_lines, describe
 from controller.settings import BadSetting, Settings, unknown_settings
 from controller.telemetry.http import Health, ListenFault, MetricsServer, StatusServer
 from controller.telemetry.metrics import PrometheusRecorder
@@ -87,7 +87,7 @@ class Daemon:
         self._ready = False
         self._reconciler = Reconciler(
             observer=parts.observer,
-            applier=parts.applier(action_lines(log)),
+            applier=parts.applier(telling=acting_lines(log), told=action_lines(log)),
             store=parts.store,
             clock=parts.clock,
             recorder=recorder,

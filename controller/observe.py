@@ -10,6 +10,7 @@ from controller.core.delivery import broker_line, named_versions, paths_of, secr
 from controller.core.faults import Fault, Unavailable
 from controller.core.model import (
     ABSENT,
+    Absent,
     ConnectorManifest,
     ObservedConnector,
     ObservedDisk,
@@ -149,8 +150,7 @@ class _SecretsRead:
 
     def serves(self, world: World, names: frozenset[str], versions: frozenset[VersionKey]) -> bool:
         fresh = world.now - self.at < world.policy.secrets_interval
-        whole = not any(isinstance(secret, Unknown) for secret in self.snapshot.values())
-        return fresh and whole and names <= self.names and versions <= self.versions
+        return fresh and names <= self.names and versions <= self.versions
 
 
 class Observer:
@@ -177,6 +177,7 @@ class Observer:
         self._store = store
         self._clock = clock
         self._secrets_read: _SecretsRead | None = None
+        self._last_known: dict[str, ObservedSecret] = {}
         self._listed_at: float | None = None
         self._listing: Mapping[str, str] | None = None
         self.faults: list[tuple[str, Fault]] = []  # of the newest observation, by system
@@ -246,7 +247,12 @@ class Observer:
         read = self._secrets_read
         if read is None or not read.serves(world, names, versions):
             snapshot = self._ask_secrets(world, names, versions)
-            read = self._secrets_read = _SecretsRead(world.now, names, versions, snapshot)
+            read = _SecretsRead(world.now, names, versions, snapshot)
+            failed = any(system == "secrets" for system, _ in self.faults)
+            self._secrets_read = None if failed else read
+            self._last_known.update(
+                (name, seen) for name, seen in snapshot.items() if isinstance(seen, ObservedSecret)
+            )
         return {**read.snapshot, **given}
 
     def _ask_secrets(
@@ -256,11 +262,17 @@ class Observer:
         try:
             snapshot = self._secrets.observe(candidates, versions)
         except Fault as fault:
-            return dict.fromkeys(names, Unknown(self._note("secrets", fault)))
-        for secret in snapshot.values():
-            if isinstance(secret, Unknown):
-                self._note("secrets", secret.fault)
-        return snapshot
+            snapshot = dict.fromkeys(names, Unknown(fault))
+        return {name: self._or_last_known(name, secret) for name, secret in snapshot.items()}
+
+    def _or_last_known(
+        self, name: str, secret: ObservedSecret | Absent | Unknown
+    ) -> ObservedSecret | Absent | Unknown:
+        """Go on with what was read before while it cannot be read: it is what the files hold."""
+        if not isinstance(secret, Unknown):
+            return secret
+        self._note("secrets", secret.fault)
+        return self._last_known.get(name, secret)
 
     def _given_broker(self) -> dict[str, ObservedSecret]:
         line, name = self.scope.broker_string, self.scope.broker_secret

@@ -24,7 +24,7 @@ class Once:
         self._clock = parts.clock
         self._reconciler = Reconciler(
             observer=parts.observer,
-            applier=parts.applier(self._told),
+            applier=parts.applier(telling=lambda _step, _action: None, told=self._told),
             store=parts.store,
             clock=parts.clock,
             recorder=Unrecorded(),

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from controller.apply import Applied, Applier, Outcome
-from controller.core.action import Forget, ProbeLogin, Remember, is_own
+from controller.core.action import Action, Forget, ProbeLogin, Remember, is_own
 from controller.core.condition import Condition, ConditionType, Status, mark, moved
 from controller.core.decision import Act, Converged, Difference, Stall, Wait
 from controller.core.diff import Diff
 from controller.core.faults import Fault
 from controller.core.hold import TEARING_DOWN_RECORD
-from controller.core.model import Json, Kind, ResourceKey, Unknown
+from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, Unknown
 from controller.core.plan import Plan, Step, plan
-from controller.core.redact import is_sensitive
+from controller.core.redact import is_sensitive, short
+from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.world import World
 from controller.observe import Observer
 from controller.ports import Clock, Recorder, StateStore
@@ -282,6 +283,24 @@ def action_lines(log: Log) -> Callable[[Step, Applied], None]:
     return tell
 
 
+def acting_lines(log: Log) -> Callable[[Step, Action], None]:
+    """Make the teller that logs a line before each action: a crash in it leaves a trace."""
+
+    def tell(step: Step, action: Action) -> None:
+        if isinstance(action, Remember | Forget):
+            return
+        decision = step.decision
+        act = decision if isinstance(decision, Act) else None
+        log.info(
+            "acting",
+            resource=str(step.key),
+            action=type(action).__name__,
+            why=act.message if act else None,
+        )
+
+    return tell
+
+
 def diff_lines(diff: Diff) -> Iterator[str]:
     """Print changes; what a sensitive key held before may be a password written in clear."""
     for change in diff:
@@ -313,11 +332,31 @@ def describe(report: CycleReport, refusal: str | None, since: float | None) -> d
         "refusedRevision": None if refusal is None else {"message": refusal, "since": since},
         "resources": resources,
         "orphans": [str(key) for key in report.plan.orphans],
+        "warnings": [*warnings_of(world)],
         "faults": [
             {"system": s, "reason": f.reason, "message": f.message} for s, f in report.faults
         ],
         "secrets": _describe_secrets(world),
     }
+
+
+def warnings_of(world: World) -> Iterator[str]:
+    """Tell what works and should still be looked at."""
+    if world.revision is not None:
+        for warning in world.revision.warnings:
+            yield f"{warning.source}: {warning.field}: {warning.message}"
+    for name, secret in sorted(world.secrets.items()):
+        if isinstance(secret, ObservedSecret):
+            yield from _short_fields(name, secret)
+
+
+def _short_fields(name: str, secret: ObservedSecret) -> Iterator[str]:
+    for field, value in sorted(secret.current.fields.items()):
+        if field not in PUBLIC_FIELDS and short(value.reveal()):
+            yield (
+                f"secret/{name}: {field} has fewer than 6 characters, so it cannot be masked where "
+                "other systems print it"
+            )
 
 
 def _describe_step(step: Step, report: CycleReport) -> Json:

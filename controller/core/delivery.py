@@ -213,13 +213,8 @@ def decide_ready(world: World) -> Decision:
         return missing
     if isinstance(world.cluster_id, Unknown):
         return Wait(world.cluster_id.fault.reason, world.cluster_id.fault.message)
-    expected = expected_cluster(world)
-    if expected is not None and expected != world.cluster_id:
-        return Stall(
-            "WrongCluster",
-            f"the broker string leads to cluster {world.cluster_id}, and {expected} is declared or "
-            "was seen first: correct the secret",
-        )
+    if world.wrong_cluster is not None:
+        return Stall("WrongCluster", world.wrong_cluster)
     return Act((WriteReady(line),), "Ready", "the worker may start")
 
 
@@ -251,12 +246,3 @@ def _undelivered(world: World, disk: ObservedDisk) -> Wait | None:
             if not version.problem and not needed <= disk.versions.get(version.key, frozenset()):
                 return Wait("FilesMissing", f"waits for the files of {version.key}", 0.0)
     return None
-
-
-def expected_cluster(world: World) -> str | None:
-    """Answer the cluster that is declared, else the one first seen."""
-    if world.policy.kafka_cluster_id is not None:
-        return world.policy.kafka_cluster_id
-    birth = world.records.get("birth/stage")
-    seen = birth.value.get("cluster_id") if birth is not None else None
-    return str(seen) if seen else None

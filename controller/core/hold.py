@@ -20,6 +20,7 @@ class Standing:
     now: float
     records: Records
     observe_only: str | None = None  # why nothing may be written in this stage
+    wrong_cluster: str | None = None  # why nothing may be written to these brokers
     manage: Manage = Manage.RECONCILE
     suspended_in_manifest: bool = False
 
@@ -77,6 +78,13 @@ def _observe_only(decision: Decision, standing: Standing) -> Hold:
     if standing.manage is Manage.OBSERVE:
         return _held(decision, "ObserveOnly", "its manifest says manage: observe")
     return None
+
+
+def _wrong_cluster(decision: Decision, standing: Standing) -> Hold:
+    if standing.wrong_cluster is None:
+        return None
+    held = _held(decision, "WrongCluster", standing.wrong_cluster)
+    return Stall(held.reason, held.message, held.diff, held.held)
 
 
 def _suspended(decision: Decision, standing: Standing) -> Hold:
@@ -140,7 +148,13 @@ def _backoff(decision: Act, standing: Standing) -> Hold:
 
 Row: TypeAlias = "Callable[[Decision, Standing], Hold]"
 RowBeforeActing: TypeAlias = "Callable[[Act, Standing], Hold]"
-ALWAYS: Final[tuple[Row, ...]] = (_tearing_down, _frozen, _observe_only, _suspended)
+ALWAYS: Final[tuple[Row, ...]] = (
+    _tearing_down,
+    _frozen,
+    _observe_only,
+    _wrong_cluster,
+    _suspended,
+)
 BEFORE_ACTING: Final[tuple[RowBeforeActing, ...]] = (
     _stalled,
     _flapping,

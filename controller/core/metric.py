@@ -1,10 +1,27 @@
-"""Every metric as data; dashboards, alarms and the registry are made from this one list."""
+"""Every metric as data; dashboards, alarms and the registry are made from this one list.
+
+A label value that is known beforehand is there from the start, at zero: what appears only with its
+first event hides that event from `increase()`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from typing import Final
+
+from controller.core.condition import ConditionType, Status
+from controller.core.faults import (
+    Conflict,
+    Denied,
+    OutcomeUnknown,
+    Rejected,
+    Transient,
+    Unavailable,
+)
+from controller.core.model import Kind
 
 
 class MetricKind(StrEnum):
@@ -22,38 +39,110 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     values: tuple[tuple[str, ...], ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()  # upper bounds of a histogram, in its unit
 
 
 RESULTS: Final = ("ok", "faulted", "crashed")
+ACTION_RESULTS: Final = (
+    "applied",
+    *(
+        fault.__name__
+        for fault in (Transient, Conflict, OutcomeUnknown, Unavailable, Denied, Rejected)
+    ),
+)
+CONDITION_TYPES: Final = tuple(str(kind) for kind in ConditionType)
+STATUSES: Final = tuple(str(status) for status in Status)
+SYSTEMS: Final = ("connect", "kafka")  # those whose requests are counted
+
+_MEMORY: Final = ("Remember", "Forget")
+ACTIONS_BY_KIND: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.SECRET: ("WriteSecretFiles", "RemoveSecretFiles", *_MEMORY),
+    Kind.WORKER: ("WriteReady", *_MEMORY),
+    Kind.LOGIN: ("ProbeLogin", *_MEMORY),
+    Kind.TOPIC: ("CreateTopic", "AddPartitions", "AlterTopic", *_MEMORY),
+    Kind.CONNECTOR: (
+        "CreateConnector",
+        "PutConfig",
+        "Resume",
+        "Pause",
+        "Stop",
+        "Restart",
+        "ProbeLogin",
+        "ValidateConfig",
+        *_MEMORY,
+    ),
+}
+# What keeps us from acting although nothing is broken; other reasons join when they are first seen.
+HELD_REASONS: Final = (
+    "TearingDown",
+    "Frozen",
+    "ObserveOnly",
+    "Suspended",
+    "StoppedByHand",
+    "AcceptanceRequired",
+    "Contended",
+    "Flapping",
+    "Backoff",
+)
+
+
+def _each(values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple((value,) for value in values)
+
+
+def _action_values() -> Iterable[tuple[str, ...]]:
+    for kind, actions in ACTIONS_BY_KIND.items():
+        yield from product((str(kind),), actions, ACTION_RESULTS)
+
 
 CYCLES: Final = Metric(
     "wms_cycles_total",
     MetricKind.COUNTER,
     "Cycles by result; crashed is our own bug.",
     ("result",),
-    tuple((result,) for result in RESULTS),
+    _each(RESULTS),
 )
 CYCLE_SECONDS: Final = Metric(
-    "wms_cycle_seconds", MetricKind.HISTOGRAM, "Duration of one cycle in seconds."
+    "wms_cycle_seconds",
+    MetricKind.HISTOGRAM,
+    "Duration of one cycle in seconds.",
+    unit="seconds",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0),
 )
 CYCLE_STARTED: Final = Metric(
     "wms_cycle_in_progress_start_time_seconds",
     MetricKind.GAUGE,
     "Start of the cycle in progress, in seconds since the epoch; 0 between cycles.",
+    unit="seconds",
 )
 LAST_SUCCESS: Final = Metric(
     "wms_last_success_timestamp_seconds",
     MetricKind.GAUGE,
-    "End of the newest cycle without a fault, in seconds since the epoch.",
+    "End of the newest cycle without a fault, in seconds since the epoch; 0 before the first.",
+    unit="seconds",
+)
+PULSE: Final = Metric(
+    "wms_pulse_timestamp_seconds",
+    MetricKind.GAUGE,
+    "When the loop last turned, in seconds since the epoch; 0 before it first did.",
+    unit="seconds",
 )
 ACTIONS: Final = Metric(
     "wms_actions_total",
     MetricKind.COUNTER,
-    "Actions by kind of resource, action and result.",
+    "Actions by kind of resource, action and result: applied, or the class of the fault.",
     ("kind", "action", "result"),
+    tuple(_action_values()),
 )
 ACTION_SECONDS: Final = Metric(
-    "wms_action_seconds", MetricKind.HISTOGRAM, "Duration of one action in seconds.", ("action",)
+    "wms_action_seconds",
+    MetricKind.HISTOGRAM,
+    "Duration of one action in seconds.",
+    ("action",),
+    _each(sorted({action for actions in ACTIONS_BY_KIND.values() for action in actions})),
+    unit="seconds",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0),
 )
 FAULTS: Final = Metric(
     "wms_faults_total", MetricKind.COUNTER, "Faults by system and reason.", ("system", "reason")
@@ -71,7 +160,11 @@ DRIFT: Final = Metric(
     ("kind", "name"),
 )
 HELD: Final = Metric(
-    "wms_held", MetricKind.GAUGE, "Steps that wait or are stalled now, by reason.", ("reason",)
+    "wms_held",
+    MetricKind.GAUGE,
+    "Steps that wait or are stalled now, by reason.",
+    ("reason",),
+    _each(HELD_REASONS),
 )
 ORPHANS: Final = Metric(
     "wms_orphans", MetricKind.GAUGE, "Resources of ours that no manifest declares."
@@ -82,12 +175,31 @@ REVISION: Final = Metric(
 REVISION_STALE: Final = Metric(
     "wms_revision_stale", MetricKind.GAUGE, "1 while the newest manifests are refused."
 )
+REVISION_STALE_SINCE: Final = Metric(
+    "wms_revision_stale_since_timestamp_seconds",
+    MetricKind.GAUGE,
+    "Since when they are refused, in seconds since the epoch; 0 while they are not.",
+    unit="seconds",
+)
+REQUESTS: Final = Metric(
+    "wms_requests_total",
+    MetricKind.COUNTER,
+    "Requests sent: to Connect's REST API, and admin calls to Kafka.",
+    ("system",),
+    _each(SYSTEMS),
+)
+RECORDER_FAILURES: Final = Metric(
+    "wms_recorder_failures_total",
+    MetricKind.COUNTER,
+    "Values that could not be recorded; our own bug.",
+)
 
 METRICS: Final = (
     CYCLES,
     CYCLE_SECONDS,
     CYCLE_STARTED,
     LAST_SUCCESS,
+    PULSE,
     ACTIONS,
     ACTION_SECONDS,
     FAULTS,
@@ -97,4 +209,7 @@ METRICS: Final = (
     ORPHANS,
     REVISION,
     REVISION_STALE,
+    REVISION_STALE_SINCE,
+    REQUESTS,
+    RECORDER_FAILURES,
 )

@@ -158,6 +158,7 @@ def _step(
         now=world.now,
         records=world.records,
         observe_only=world.observe_only,
+        wrong_cluster=world.wrong_cluster,
         manage=of.manage if of is not None else Manage.RECONCILE,
         suspended_in_manifest=of is not None and of.suspend,
     )

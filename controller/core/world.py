@@ -60,6 +60,26 @@ class World:
             return "the StagePolicy says observeOnly: true"
         return None
 
+    @property
+    def wrong_cluster(self) -> str | None:
+        """Say that the brokers are not those that were declared or seen first, if that is so."""
+        expected = self.expected_cluster
+        if isinstance(self.cluster_id, Unknown) or expected in (None, self.cluster_id):
+            return None
+        return (
+            f"the broker string leads to cluster {self.cluster_id}, and {expected} is declared or "
+            "was seen first: correct the secret"
+        )
+
+    @property
+    def expected_cluster(self) -> str | None:
+        """Answer the cluster that is declared, else the one first seen."""
+        if self.policy.kafka_cluster_id is not None:
+            return self.policy.kafka_cluster_id
+        birth = self.records.get("birth/stage")
+        seen = birth.value.get("cluster_id") if birth is not None else None
+        return str(seen) if seen else None
+
     def observed_connectors(self) -> Mapping[str, ObservedConnector]:
         """List all that were really seen, declared or not."""
         if self.connectors.fault is not None:

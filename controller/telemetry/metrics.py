@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
 from controller.core import metric
-from controller.core.condition import Status
-from controller.core.metric import METRICS, Metric, MetricKind
+from controller.core.metric import METRICS, STATUSES, Metric, MetricKind
 
+P = ParamSpec("P")
 _KINDS: Final[Mapping[MetricKind, Any]] = {
     MetricKind.COUNTER: Counter,
     MetricKind.GAUGE: Gauge,
     MetricKind.HISTOGRAM: Histogram,
 }
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # what every Prometheus reads
+
+
+def _never_raises(
+    method: Callable[Concatenate[PrometheusRecorder, P], None],
+) -> Callable[Concatenate[PrometheusRecorder, P], None]:
+    @wraps(method)
+    def guarded(self: PrometheusRecorder, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception:  # noqa: BLE001 - a number that is lost must not cost a cycle
+            self.failures.inc()
+
+    return guarded
 
 
 class PrometheusRecorder:
@@ -23,13 +39,18 @@ class PrometheusRecorder:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._families = {family: _register(family, registry) for family in METRICS}
-        self._conditions: set[tuple[str, str, str]] = set()
+        self.failures = self._families[metric.RECORDER_FAILURES]
+        self._conditions: dict[tuple[str, str, str], str] = {}
         self._seen: set[tuple[str, str, str]] = set()
+        self._revision: tuple[str, str] | None = None
+        self._held = set(metric.HELD_REASONS)
 
+    @_never_raises
     def cycle_started(self, at: float) -> None:
         self._families[metric.CYCLE_STARTED].set(at)
         self._seen = set()
 
+    @_never_raises
     def cycle_ended(self, result: str, seconds: float, at: float) -> None:
         self._families[metric.CYCLE_STARTED].set(0)
         self._families[metric.CYCLES].labels(result).inc()
@@ -39,47 +60,108 @@ class PrometheusRecorder:
         if result != "crashed":
             self._drop_gone()
 
+    @_never_raises
     def action_applied(self, kind: str, action: str, result: str, seconds: float) -> None:
         self._families[metric.ACTIONS].labels(kind, action, result).inc()
         self._families[metric.ACTION_SECONDS].labels(action).observe(seconds)
 
+    @_never_raises
     def fault_seen(self, system: str, reason: str) -> None:
         self._families[metric.FAULTS].labels(system, reason).inc()
 
+    @_never_raises
     def condition_set(self, kind: str, name: str, condition: str, status: str) -> None:
-        self._seen.add((kind, name, condition))
-        self._conditions.add((kind, name, condition))
-        for each in Status:
-            gauge = self._families[metric.CONDITION].labels(kind, name, condition, str(each))
-            gauge.set(1 if str(each) == status else 0)
+        key = (kind, name, condition)
+        self._seen.add(key)
+        if self._conditions.get(key) == status:
+            return
+        for each in STATUSES:
+            gauge = self._families[metric.CONDITION].labels(*key, each)
+            gauge.set(1 if each == status else 0)
+        self._families[metric.DRIFT].labels(kind, name)  # there before its first drift
+        self._conditions[key] = status
 
+    @_never_raises
     def drift_seen(self, kind: str, name: str) -> None:
         self._families[metric.DRIFT].labels(kind, name).inc()
 
+    @_never_raises
     def held_set(self, reasons: Mapping[str, int]) -> None:
-        gauge = self._families[metric.HELD]
-        gauge.clear()
-        for reason, count in reasons.items():
-            gauge.labels(reason).set(count)
+        """Set those that are gone to zero, so that a scrape in between sees no gap."""
+        self._held |= reasons.keys()
+        for reason in self._held:
+            self._families[metric.HELD].labels(reason).set(reasons.get(reason, 0))
 
+    @_never_raises
     def orphans_set(self, count: int) -> None:
         self._families[metric.ORPHANS].set(count)
 
+    @_never_raises
     def revision_set(self, revision: str, commit: str | None, *, stale: bool) -> None:
+        current, before = (revision, commit or ""), self._revision
         info = self._families[metric.REVISION]
-        info.clear()
-        info.labels(revision, commit or "").set(1)
+        if current != before:
+            info.labels(*current).set(1)
+            self._revision = current
+        if before is not None and before != current:
+            info.remove(*before)
         self._families[metric.REVISION_STALE].set(1 if stale else 0)
 
+    @_never_raises
+    def refusal_set(self, since: float | None) -> None:
+        """Tell since when the newest manifests are refused; also when none was ever in force."""
+        self._families[metric.REVISION_STALE].set(0 if since is None else 1)
+        self._families[metric.REVISION_STALE_SINCE].set(since or 0)
+
+    @_never_raises
+    def request_sent(self, system: str) -> None:
+        self._families[metric.REQUESTS].labels(system).inc()
+
+    def follow_pulse(self, tell: Callable[[], float]) -> None:
+        """Ask for the pulse, in seconds since the epoch, at each scrape: a stuck loop sets none."""
+
+        def pulse() -> float:
+            try:
+                return tell()
+            except Exception:  # noqa: BLE001 - would spoil every other metric of the scrape
+                self.failures.inc()
+                return 0.0
+
+        self._families[metric.PULSE].set_function(pulse)
+
     def _drop_gone(self) -> None:
-        for kind, name, condition in self._conditions - self._seen:
-            for each in Status:
-                self._families[metric.CONDITION].remove(kind, name, condition, str(each))
-        self._conditions &= self._seen
+        gone = self._conditions.keys() - self._seen
+        for key in gone:
+            del self._conditions[key]
+            for status in STATUSES:
+                self._families[metric.CONDITION].remove(*key, status)
+        left = {(kind, name) for kind, name, _ in self._conditions}
+        for resource in {(kind, name) for kind, name, _ in gone} - left:
+            self._families[metric.DRIFT].remove(*resource)
+
+
+class _WithoutBirth(Collector):
+    """Leaves out the time at which each counter was made: as many series again, for nobody."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Any]:
+        for family in self._registry.collect():
+            family.samples = [s for s in family.samples if not s.name.endswith("_created")]
+            yield family
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """Print a registry in Prometheus' text format."""
+    return generate_latest(_WithoutBirth(registry))
 
 
 def _register(family: Metric, registry: CollectorRegistry) -> Any:
-    made = _KINDS[family.kind](family.name, family.help, family.labels, registry=registry)
+    more: dict[str, Any] = {"buckets": family.buckets} if family.buckets else {}
+    made = _KINDS[family.kind](
+        family.name, family.help, family.labels, unit=family.unit, registry=registry, **more
+    )
     for values in family.values:
         made.labels(*values)
     return made
