@@ -196,10 +196,10 @@ class Reconciler:
             _record_outcome(recorder, outcome)
         recorder.held_set(held_reasons(report.plan))
         recorder.orphans_set(len(report.plan.orphans))
-        manifests, revision = self._observer.manifests, report.world.revision
+        recorder.refusal_set(self._observer.manifests.since)
+        revision = report.world.revision
         if revision is not None:
-            stale = manifests.refusal is not None
-            recorder.revision_set(revision.id, revision.commit, stale=stale)
+            recorder.revision_set(revision.id, revision.commit)
 
     def _tell(self, report: CycleReport) -> None:
         steps = report.plan.steps
@@ -351,10 +351,10 @@ def warnings_of(world: World) -> Iterator[str]:
 
 
 def _short_fields(name: str, secret: ObservedSecret) -> Iterator[str]:
-    for field, value in sorted(secret.current.fields.items()):
-        if field not in PUBLIC_FIELDS and short(value.reveal()):
+    for key, value in sorted(secret.current.fields.items()):
+        if key not in PUBLIC_FIELDS and short(value.reveal()):
             yield (
-                f"secret/{name}: {field} has fewer than 6 characters, so it cannot be masked where "
+                f"secret/{name}: {key} has fewer than 6 characters, so it cannot be masked where "
                 "other systems print it"
             )
 
