@@ -25,7 +25,7 @@ def _never_raises(
     method: Callable[Concatenate[PrometheusRecorder, P], None],
 ) -> Callable[Concatenate[PrometheusRecorder, P], None]:
     @wraps(method)
-    def guarded(self: PrometheusRecorder, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(self: PrometheusRecorder, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
         except Exception:  # noqa: BLE001 - a number that is lost must not cost a cycle
@@ -38,8 +38,8 @@ class PrometheusRecorder:
     """Counts what the reconciler tells; what is gone is taken off the registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._families = {family: _register(family, registry) for family in METRICS}
-        self.failures = self._families[metric.RECORDER_FAILURES]
+        self._families = {family.name: _register(family, registry) for family in METRICS}
+        self.failures = self._of(metric.RECORDER_FAILURES)
         self._conditions: dict[tuple[str, str, str], str] = {}
         self._seen: set[tuple[str, str, str]] = set()
         self._revision: tuple[str, str] | None = None
@@ -47,27 +47,27 @@ class PrometheusRecorder:
 
     @_never_raises
     def cycle_started(self, at: float) -> None:
-        self._families[metric.CYCLE_STARTED].set(at)
+        self._of(metric.CYCLE_STARTED).set(at)
         self._seen = set()
 
     @_never_raises
     def cycle_ended(self, result: str, seconds: float, at: float) -> None:
-        self._families[metric.CYCLE_STARTED].set(0)
-        self._families[metric.CYCLES].labels(result).inc()
-        self._families[metric.CYCLE_SECONDS].observe(seconds)
+        self._of(metric.CYCLE_STARTED).set(0)
+        self._of(metric.CYCLES).labels(result).inc()
+        self._of(metric.CYCLE_SECONDS).observe(seconds)
         if result == "ok":
-            self._families[metric.LAST_SUCCESS].set(at)
+            self._of(metric.LAST_SUCCESS).set(at)
         if result != "crashed":
             self._drop_gone()
 
     @_never_raises
     def action_applied(self, kind: str, action: str, result: str, seconds: float) -> None:
-        self._families[metric.ACTIONS].labels(kind, action, result).inc()
-        self._families[metric.ACTION_SECONDS].labels(action).observe(seconds)
+        self._of(metric.ACTIONS).labels(kind, action, result).inc()
+        self._of(metric.ACTION_SECONDS).labels(action).observe(seconds)
 
     @_never_raises
     def fault_seen(self, system: str, reason: str) -> None:
-        self._families[metric.FAULTS].labels(system, reason).inc()
+        self._of(metric.FAULTS).labels(system, reason).inc()
 
     @_never_raises
     def condition_set(self, kind: str, name: str, condition: str, status: str) -> None:
@@ -76,46 +76,45 @@ class PrometheusRecorder:
         if self._conditions.get(key) == status:
             return
         for each in STATUSES:
-            gauge = self._families[metric.CONDITION].labels(*key, each)
+            gauge = self._of(metric.CONDITION).labels(*key, each)
             gauge.set(1 if each == status else 0)
-        self._families[metric.DRIFT].labels(kind, name)  # there before its first drift
+        self._of(metric.DRIFT).labels(kind, name)  # there before its first drift
         self._conditions[key] = status
 
     @_never_raises
     def drift_seen(self, kind: str, name: str) -> None:
-        self._families[metric.DRIFT].labels(kind, name).inc()
+        self._of(metric.DRIFT).labels(kind, name).inc()
 
     @_never_raises
     def held_set(self, reasons: Mapping[str, int]) -> None:
         """Set those that are gone to zero, so that a scrape in between sees no gap."""
         self._held |= reasons.keys()
         for reason in self._held:
-            self._families[metric.HELD].labels(reason).set(reasons.get(reason, 0))
+            self._of(metric.HELD).labels(reason).set(reasons.get(reason, 0))
 
     @_never_raises
     def orphans_set(self, count: int) -> None:
-        self._families[metric.ORPHANS].set(count)
+        self._of(metric.ORPHANS).set(count)
 
     @_never_raises
-    def revision_set(self, revision: str, commit: str | None, *, stale: bool) -> None:
-        current, before = (revision, commit or ""), self._revision
-        info = self._families[metric.REVISION]
-        if current != before:
-            info.labels(*current).set(1)
-            self._revision = current
-        if before is not None and before != current:
-            info.remove(*before)
-        self._families[metric.REVISION_STALE].set(1 if stale else 0)
+    def revision_set(self, revision: str, commit: str | None) -> None:
+        """Show the new one before the old one goes, so that a scrape in between sees no gap."""
+        current, before = (revision, _printable(commit or "")), self._revision
+        if current == before:
+            return
+        self._of(metric.REVISION).labels(*current).set(1)
+        self._revision = current
+        if before is not None:
+            self._of(metric.REVISION).remove(*before)
 
     @_never_raises
     def refusal_set(self, since: float | None) -> None:
-        """Tell since when the newest manifests are refused; also when none was ever in force."""
-        self._families[metric.REVISION_STALE].set(0 if since is None else 1)
-        self._families[metric.REVISION_STALE_SINCE].set(since or 0)
+        self._of(metric.REVISION_STALE).set(0 if since is None else 1)
+        self._of(metric.REVISION_STALE_SINCE).set(since or 0)
 
     @_never_raises
     def request_sent(self, system: str) -> None:
-        self._families[metric.REQUESTS].labels(system).inc()
+        self._of(metric.REQUESTS).labels(system).inc()
 
     def follow_pulse(self, tell: Callable[[], float]) -> None:
         """Ask for the pulse, in seconds since the epoch, at each scrape: a stuck loop sets none."""
@@ -127,17 +126,20 @@ class PrometheusRecorder:
                 self.failures.inc()
                 return 0.0
 
-        self._families[metric.PULSE].set_function(pulse)
+        self._of(metric.PULSE).set_function(pulse)
+
+    def _of(self, family: Metric) -> Any:
+        return self._families[family.name]
 
     def _drop_gone(self) -> None:
         gone = self._conditions.keys() - self._seen
         for key in gone:
             del self._conditions[key]
             for status in STATUSES:
-                self._families[metric.CONDITION].remove(*key, status)
+                self._of(metric.CONDITION).remove(*key, status)
         left = {(kind, name) for kind, name, _ in self._conditions}
         for resource in {(kind, name) for kind, name, _ in gone} - left:
-            self._families[metric.DRIFT].remove(*resource)
+            self._of(metric.DRIFT).remove(*resource)
 
 
 class _WithoutBirth(Collector):
@@ -155,6 +157,10 @@ class _WithoutBirth(Collector):
 def render(registry: CollectorRegistry) -> bytes:
     """Print a registry in Prometheus' text format."""
     return generate_latest(_WithoutBirth(registry))
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="replace").decode()  # half a surrogate would spoil every scrape
 
 
 def _register(family: Metric, registry: CollectorRegistry) -> Any:
