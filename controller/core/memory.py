@@ -53,11 +53,14 @@ def keep_memory(
     """List what the store must be told; nothing when it knows it all."""
     if isinstance(world.stored, Unknown) or world.revision is None:
         return ()
+    birth = _birth(world, decisions)
+    # What was lost stays lost until all is as declared once, or it would show for one cycle only.
+    lost = frozenset[str]() if birth else memory_lost(world)
     wanted = {
         **_topic_ids(world),
-        **_applied(world, decisions, resolutions),
+        **_applied(world, decisions, resolutions, lost),
         **_delivered(world),
-        **_birth(world, decisions),
+        **birth,
     }
     puts = (
         Remember(key, value)
@@ -81,6 +84,7 @@ def _applied(
     world: World,
     decisions: Mapping[ResourceKey, Decision],
     resolutions: Mapping[str, Resolution],
+    lost: frozenset[str],
 ) -> Mapping[str, dict[str, Json]]:
     found: dict[str, dict[str, Json]] = {}
     if world.revision is None:
@@ -91,7 +95,7 @@ def _applied(
     for manifest in world.revision.connectors:
         desired = resolutions[manifest.name].desired
         converged = isinstance(decisions.get(manifest.key), Converged)
-        if converged and isinstance(desired, DesiredConnector):
+        if converged and manifest.name not in lost and isinstance(desired, DesiredConnector):
             versions: list[Json] = [str(version) for version in sorted(desired.rendered)]
             found[f"applied/{manifest.key}"] = {
                 "generation": manifest.generation,
