@@ -89,7 +89,7 @@ def _judge(value: Mapping[str, Json], mode: ProbeMode, now: float) -> ProbeState
         return ProbeDue(stamp.attempts + 1)
     if mode is ProbeMode.ADVISORY:
         return Proved()
-    at = stamp.at + REPEAT.delay(stamp.attempts, jitter=0.0)
+    at = stamp.at + REPEAT.delay(stamp.attempts, jitter=1.0)
     if now >= at:
         return ProbeDue(stamp.attempts + 1)
     return ProbeLater(at, stamp.outcome, stamp.message)

@@ -113,7 +113,7 @@ def _ask_database(name: str, login: LoginNeed, records: Records, now: float) -> 
 
 
 def _wait(refusal: Refusal, now: float) -> Decision | None:
-    left = refusal.at + REPEAT.delay(refusal.times, jitter=0.0) - now
+    left = refusal.at + REPEAT.delay(refusal.times, jitter=1.0) - now
     if left <= 0:
         return None
     return Wait("SourceUnreachable", refusal.probe_message, left)
@@ -130,7 +130,7 @@ def _conclude(refusal: Refusal, now: float) -> Decision | None:
             "until the secret has a new version or somebody says `wmsctl probe`",
         )
     if not errors:
-        left = refusal.at + REPEAT.delay(refusal.times, jitter=0.0) - now
+        left = refusal.at + REPEAT.delay(refusal.times, jitter=1.0) - now
         return Wait("ConfigRefused", "refused once, valid when asked", left) if left > 0 else None
     if now >= refusal.at + KEPT_SECONDS:
         return None

@@ -92,7 +92,7 @@ def after_write(track: Track, *, now: float, wrote: str) -> Track:
     )
     if writes < FLAPPING_WRITES:
         return written
-    pause = FLAPPING.delay(track.flaps + 1, jitter=0.0)
+    pause = FLAPPING.delay(track.flaps + 1, jitter=1.0)
     return replace(written, flaps=track.flaps + 1, flapping_until=now + pause)
 
 
