@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, Final
 
 from controller.core.redact import MASK, Redacted
@@ -14,7 +15,9 @@ Scrub = Callable[[str], str]
 
 def scrub_deep(value: Any, scrub: Scrub, depth: int = DEEPEST) -> Any:
     """Answer the value made of what JSON knows, every text in it scrubbed; raises nothing."""
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)  # JSON has no NaN
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Redacted):
         return MASK
