@@ -22,6 +22,7 @@ from controller.console import (
     print_data,
     print_status,
 )
+from controller.core.accept import ACCEPTABLE, accept_record
 from controller.core.decision import Act, Stall, Wait
 from controller.core.faults import Fault
 from controller.core.hold import suspend_record
@@ -374,6 +375,29 @@ def unsuspend(
         return FAULT
     parts.store.delete(suspend_record(key))
     print(f"{key} is looked after again")
+    return FINE
+
+
+@app.command()
+def accept(
+    name: Annotated[str, typer.Argument(help="connector/x or topic/x")],
+    risk: Annotated[str, typer.Argument(help="ordering, snapshot or data-loss")],
+    action: Annotated[str, typer.Option(help="id of the held action, as `plan` prints it")],
+    duration: Annotated[str, typer.Option("--for", help="such as 30m, 2h, 1d; 7d at most")],
+    reason: Annotated[str, typer.Option(help="why; people will read it")],
+    stage: StageOption = None,
+) -> int:
+    """Say that one held action is wanted in spite of its risk; it is used once."""
+    key = _resource_key(name)
+    seconds = _parse_duration(duration)
+    if risk not in [str(one) for one in ACCEPTABLE]:
+        raise typer.BadParameter(f"{risk!r} is no risk: ordering, snapshot or data-loss")
+    if seconds > 7 * 86_400:
+        raise typer.BadParameter("a word lasts seven days at most")
+    parts = _parts(stage)
+    value: dict[str, Json] = {**identity(), "who": _who(), "risk": risk, "reason": reason}
+    parts.store.put(accept_record(key, action), value, expires=time.time() + seconds)
+    print(f"action {action} of {key} is accepted for {duration}; see `wmsctl status`")
     return FINE
 
 

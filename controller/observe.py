@@ -18,11 +18,13 @@ from controller.core.model import (
     ObservedTopic,
     Offsets,
     Records,
+    ResourceKey,
     Revision,
     RunState,
     SecretSnapshot,
     SecretVersion,
     Snapshot,
+    TopicClass,
     Unknown,
     VersionKey,
 )
@@ -204,7 +206,8 @@ class Observer:
         world = replace(world, connectors=self._connectors(world))
         world = replace(world, secrets=self._read_secrets(world))
         world = self._observe_kafka(world)
-        return replace(world, offsets=self._offsets(world))
+        world = replace(world, offsets=self._offsets(world))
+        return replace(world, filled=self._filled(world))
 
     def forget_secrets(self) -> None:
         """Read them again in the next observation."""
@@ -342,11 +345,40 @@ class Observer:
         asked = [m for m in world.revision.connectors if _is_waiting(m, world)]
         return {manifest.name: self._offsets_of(manifest.name) for manifest in asked}
 
+    def _filled(self, world: World) -> Mapping[str, frozenset[str] | Unknown]:
+        """Look for records only where a resume would begin from nothing."""
+        if world.revision is None:
+            return {}
+        asked = [m for m in world.revision.connectors if world.offsets.get(m.name) == ()]
+        return {manifest.name: self._filled_of(manifest, world) for manifest in asked}
+
+    def _filled_of(self, manifest: ConnectorManifest, world: World) -> frozenset[str] | Unknown:
+        line = self.kafka.line
+        topics = (world.topics.get(key) for key in guarded_topics(manifest, world))
+        partitions = {t.key.name: t.partitions for t in topics if isinstance(t, ObservedTopic)}
+        if line is None:
+            return NOT_LOOKED
+        try:
+            return self.kafka.to(line).holding_records(partitions)
+        except Fault as fault:
+            return Unknown(self._note("kafka", fault))
+
     def _offsets_of(self, name: str) -> Offsets | Unknown:
         try:
             return self._connect.offsets(name)
         except Fault as fault:
             return Unknown(self._note("connect", fault))
+
+
+def guarded_topics(manifest: ConnectorManifest, world: World) -> frozenset[ResourceKey]:
+    """Name the connector's topics in which a second snapshot would be a flood."""
+    declared = world.revision.topics if world.revision is not None else ()
+    classes = (TopicClass.DATA, TopicClass.SCHEMA_HISTORY)
+    return frozenset(
+        topic.key
+        for topic in declared
+        if topic.key in manifest.needs and topic.topic_class in classes
+    )
 
 
 def _is_waiting(manifest: ConnectorManifest, world: World) -> bool:

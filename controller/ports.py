@@ -77,6 +77,10 @@ class KafkaClient(Protocol):
         """Must describe by name, in two calls, never create; Absent only on the broker's word."""
         ...
 
+    def holding_records(self, partitions: Mapping[str, int]) -> frozenset[str]:
+        """Must tell which of these topics (name -> partitions) hold a record, reading none."""
+        ...
+
     def list_topics(self) -> Mapping[str, str]:
         """Must answer name -> topic id of all topics that this principal may see."""
         ...

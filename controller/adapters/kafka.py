@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
     ConfigSource,
     NewPartitions,
     NewTopic,
+    OffsetSpec,
     ResourceType,
     TopicDescription,
 )
@@ -134,6 +135,12 @@ class KafkaAdmin:
     def list_topics(self) -> Mapping[str, str]:
         """Answer only when every listed topic could be described or is gone meanwhile."""
         return self._read(self._list_topics)
+
+    def holding_records(self, partitions: Mapping[str, int]) -> frozenset[str]:
+        """Compare the first offset of each partition with the one after its last: two requests."""
+        if not partitions:
+            return frozenset()
+        return self._read(lambda left: self._holding_records(partitions, left))
 
     def group_members(self, group: str) -> int:
         """Ask by name first: a listing leaves out the groups that this principal may not see."""
@@ -260,6 +267,32 @@ class KafkaAdmin:
             elif topic.reason != _GONE:
                 raise topic
         return ids
+
+    def _holding_records(self, partitions: Mapping[str, int], left: float) -> frozenset[str]:
+        end = time.monotonic() + left
+        places = [
+            TopicPartition(name, number)
+            for name, total in sorted(partitions.items())
+            for number in range(total)
+        ]
+        first = self._offsets(places, OffsetSpec.earliest(), _left(end))  # type: ignore[no-untyped-call]
+        after = self._offsets(places, OffsetSpec.latest(), _left(end))  # type: ignore[no-untyped-call]
+        return frozenset(
+            topic for topic, number in after if after[topic, number] > first[topic, number]
+        )
+
+    def _offsets(
+        self, places: list[TopicPartition], spec: OffsetSpec, left: float
+    ) -> dict[tuple[str, int], int]:
+        futures = self._request(
+            "list_offsets",
+            lambda client: client.list_offsets(dict.fromkeys(places, spec), request_timeout=left),
+        )
+        answers = self._answers(futures, left)
+        for answer in answers.values():
+            if isinstance(answer, Fault):
+                raise answer
+        return {(place.topic, place.partition): a.offset for place, a in answers.items()}
 
     def _group_members(self, group: str, left: float) -> int:
         end = time.monotonic() + left

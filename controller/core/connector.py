@@ -63,6 +63,7 @@ class Surroundings:
     protected: bool  # a named stage: what may cost data needs a person
     missing: tuple[str, ...] = ()  # topics and secret files that it needs and that are not there
     offsets: Offsets | Unknown | None = None  # None: nobody asked
+    filled: frozenset[str] | Unknown | None = None  # its topics that hold records; None: not asked
     rivals: tuple[str, ...] = ()  # others with its prefix or history topic
 
 
@@ -160,7 +161,7 @@ def _correct(
     switch = _switch(desired.manifest, observed, memory, around)
     if not diff:
         return _settle(desired, observed, memory, switch)
-    if isinstance(switch, Stall):  # somebody's emergency brake: nothing is written meanwhile
+    if isinstance(switch, Stall) and switch.reason == "StoppedByHand":  # nothing is written then
         return Stall(switch.reason, switch.message, diff)
     files = tuple(need for need in around.missing if need.startswith("secret/"))
     put = _put(desired, observed, diff, memory, switch)
@@ -210,7 +211,7 @@ def _put(
     observed: ObservedConnector,
     diff: Diff,
     memory: ConnectorMemory,
-    switch: tuple[Action, ...] | Wait,
+    switch: tuple[Action, ...] | Wait | Stall,
 ) -> Act:
     name, ignore = desired.manifest.name, desired.manifest.ignore
     kept = {key: value for key, value in observed.config.items() if key in ignore}
@@ -286,7 +287,35 @@ def _start(
         return Wait("OffsetsUnread", "its offsets are read before it is resumed", 0.0)
     if isinstance(around.offsets, Unknown):
         return Wait(around.offsets.fault.reason, around.offsets.fault.message)
-    return (Resume(name),) if manifest.run_state is RunState.RUNNING else (Pause(name),)
+    start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
+    if around.protected and not around.offsets:
+        return _guard_snapshot(name, start, around.filled)
+    return (start,)
+
+
+def _guard_snapshot(
+    name: str, start: Action, filled: frozenset[str] | Unknown | None
+) -> tuple[Action, ...] | Wait | Stall:
+    """Resume what has no offsets only while its topics are empty: it begins with a snapshot."""
+    if filled is None:
+        return Wait("TopicsUnread", "its topics are looked at before it is resumed", 0.0)
+    if isinstance(filled, Unknown):
+        return Wait(filled.fault.reason, filled.fault.message)
+    if not filled:
+        return (start,)
+    held = Act(
+        (start,),
+        "Resume",
+        f"connector {name} has no offsets",
+        risk=Risk.SNAPSHOT,
+        consequence="it reads all tables again, and consumers get every row a second time",
+    )
+    return Stall(
+        "SnapshotWouldStart",
+        f"connector {name} has no offsets, and {', '.join(sorted(filled))} hold records: resumed, "
+        f"{held.consequence}",
+        held=held,
+    )
 
 
 def _explain_immutable(desired: DesiredConnector, immutable: Diff) -> str:

@@ -59,6 +59,16 @@ def _held(decision: Decision, reason: str, message: str, left: float | None = No
     return Wait(reason, message, left, diff, inner)
 
 
+def _resuming(decision: Decision, standing: Standing) -> Hold:
+    """A connector that we resumed a moment ago may still be shown STOPPED, with its first rows."""
+    track = standing.track
+    guarded = isinstance(decision, Stall) and decision.reason == "SnapshotWouldStart"
+    left = track.written_at + SETTLE_SECONDS - standing.now
+    if not guarded or track.wrote != "Resume" or not 0 < left <= SETTLE_SECONDS:
+        return None
+    return Wait("Settling", "resumed a moment ago; waits to see it", left / 4)
+
+
 def _tearing_down(decision: Decision, standing: Standing) -> Hold:
     if TEARING_DOWN_RECORD not in standing.records:
         return None
@@ -154,6 +164,7 @@ ALWAYS: Final[tuple[Row, ...]] = (
     _observe_only,
     _wrong_cluster,
     _suspended,
+    _resuming,
 )
 BEFORE_ACTING: Final[tuple[RowBeforeActing, ...]] = (
     _stalled,

@@ -136,6 +136,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A word in a manifest that one held action is wanted; no part of a generation."""
+
+    risk: str
+    action: str  # its id, as `plan` prints it
+    until: float  # seconds since the epoch; the end of the day that was written
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredTopic:
     """A topic as the manifests want it, its name already in the stage's namespace."""
 
@@ -148,6 +157,7 @@ class DesiredTopic:
     manage: Manage
     suspend: bool
     source: Source
+    accept: tuple[Acceptance, ...] = ()
 
     @property
     def name(self) -> str:
@@ -171,6 +181,7 @@ class ConnectorManifest:
     manage: Manage
     suspend: bool
     source: Source
+    accept: tuple[Acceptance, ...] = ()
 
     @property
     def name(self) -> str:

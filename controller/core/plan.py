@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from controller.core.accept import apply_consent
 from controller.core.action import Action, Forget, ProbeLogin, Remember, is_own
 from controller.core.condition import Condition
 from controller.core.connector import (
@@ -162,8 +163,14 @@ def _step(
         manage=of.manage if of is not None else Manage.RECONCILE,
         suspended_in_manifest=of is not None and of.suspend,
     )
-    held = decision if key.kind in OWN_KINDS else hold(decision, standing)
-    return Step(key, generation, held, standing)
+    if key.kind in OWN_KINDS:
+        return Step(key, generation, decision, standing)
+    if of is not None and key == of.key:
+        lost = bool(memory_lost(world))
+        decision = apply_consent(
+            key, decision, of.accept, world.records, world.now, memory_lost=lost
+        )
+    return Step(key, generation, hold(decision, standing), standing)
 
 
 # --- own side -------------------------------------------------------------------------------
@@ -284,6 +291,7 @@ def _decide_connector(
         protected=world.stage.named,
         missing=_missing(manifest, resolution.desired, world),
         offsets=world.offsets.get(manifest.name),
+        filled=world.filled.get(manifest.name),
         rivals=rivals_of(manifest, world.observed_connectors()),
     )
     decision = decide_connector(resolution.desired, observed, memory, around)

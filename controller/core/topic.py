@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.core.action import Action, AddPartitions, AlterTopic, CreateTopic
@@ -69,11 +69,12 @@ def _create(desired: DesiredTopic, memory: TopicMemory) -> Decision:
     )
     if not (memory.once_there and memory.protected):
         return create
+    lost = replace(create, risk=Risk.DATA_LOSS, consequence="what was in it is gone for good")
     return Stall(
         "TopicLost",
         f"topic {desired.name} was there and is gone; created again it would be empty, and "
         "consumers and offsets would not know: find out who deleted it",
-        held=create,
+        held=lost,
     )
 
 

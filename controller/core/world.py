@@ -38,6 +38,9 @@ class World:
     prefix: str = "wms"  # of the secret paths
     broker_secret: str = "brokerString"  # noqa: S105 - a name
     offsets: Mapping[str, Offsets | Unknown] = field(default_factory=lambda: MappingProxyType({}))
+    filled: Mapping[str, frozenset[str] | Unknown] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # of connectors that wait to be resumed without offsets: their topics that hold records
     listing: Mapping[str, str] | None = None  # all topics of the cluster, when they were listed
 
     @property

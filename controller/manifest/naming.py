@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,7 @@ from controller.core.lint import (
 )
 from controller.core.lint_table import OWNED, STAGE_KEYS, UNORDERED
 from controller.core.model import (
+    Acceptance,
     ConnectorManifest,
     DesiredTopic,
     Manage,
@@ -56,7 +58,7 @@ from controller.manifest.spec import (
 Document: TypeAlias = "dict[str, Any]"
 
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-_NOT_HASHED: Final = ("suspend",)  # a pause is no new generation
+_NOT_HASHED: Final = ("suspend", "accept")  # neither a pause nor a word is a new generation
 _PREFIX: Final = "wms"
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _CONNECTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
@@ -111,14 +113,27 @@ def _source(checked: Checked[Any]) -> Source:
     return Source(checked.place.file, checked.place.line)
 
 
-def _common(manage: Manage, suspend: bool) -> Document:
+def _common(given: ConnectorSpec | TopicSpec) -> Document:
     """What is written only where it says something."""
     spec: Document = {}
-    if manage is not Manage.RECONCILE:
-        spec["manage"] = manage.value
-    if suspend:
+    if given.manage is not Manage.RECONCILE:
+        spec["manage"] = given.manage.value
+    if given.suspend:
         spec["suspend"] = True
+    if given.accept:
+        spec["accept"] = [
+            {"risk": word.risk, "action": word.action, "until": _day(word.until)}
+            for word in given.accept
+        ]
     return spec
+
+
+def _day(until: float) -> str:
+    return datetime.fromtimestamp(until - 1, UTC).date().isoformat()
+
+
+def _acceptances(given: ConnectorSpec | TopicSpec) -> tuple[Acceptance, ...]:
+    return tuple(Acceptance(word.risk, word.action, word.until) for word in given.accept)
 
 
 # --- policy ----------------------------------------------------------------------------------
@@ -204,7 +219,7 @@ def build_topic(
         "partitions": partitions,
         **({} if replication is None else {"replicationFactor": replication}),
         "config": dict(sorted(config.items())),
-        **_common(spec.manage, spec.suspend),
+        **_common(spec),
     }
     document = _document("Topic", checked.name, written)
     topic = DesiredTopic(
@@ -217,6 +232,7 @@ def build_topic(
         manage=spec.manage,
         suspend=spec.suspend,
         source=_source(checked),
+        accept=_acceptances(spec),
     )
     return BuiltTopic(checked, document, topic)
 
@@ -356,6 +372,7 @@ def build_connector(
         manage=spec.manage,
         suspend=spec.suspend,
         source=_source(checked),
+        accept=_acceptances(spec),
     )
     return BuiltConnector(checked, document, connector, kind, texts)
 
@@ -371,7 +388,7 @@ def _connector_spec(
         **(captured if kind.captures else {}),
         "config": dict(texts),
         **({"ignore": sorted(spec.ignore)} if spec.ignore else {}),
-        **_common(spec.manage, spec.suspend),
+        **_common(spec),
     }
 
 

@@ -25,9 +25,19 @@ def _map(fields: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield from _map(value, f"{indent}  ")
         elif isinstance(value, list):
             yield head if value else f"{head} []"
-            yield from (f"{indent}  - {_text(item)}" for item in value)
+            for item in value:
+                yield from _item(item, f"{indent}  ")
         else:
             yield f"{head} {_scalar(value)}"
+
+
+def _item(item: Any, indent: str) -> Iterator[str]:
+    if not isinstance(item, Mapping):
+        yield f"{indent}- {_text(item)}"
+        return
+    first, *rest = _map(item, f"{indent}  ")
+    yield f"{indent}- {first.strip()}"
+    yield from rest
 
 
 def _scalar(value: str | bool | int) -> str:

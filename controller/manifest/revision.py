@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.core.model import ConnectorManifest, Revision, StagePolicy
+from controller.core.model import Acceptance, ConnectorManifest, Revision, StagePolicy
 from controller.core.stage import Stage
 from controller.manifest.check import check_claims, with_needs
 from controller.manifest.error import WHOLE, Report, Spot
@@ -95,10 +95,17 @@ def _revision_id(
 ) -> str:
     """Name the whole set by its content; a pause is content, too."""
     manifests = [
-        *((one.topic.generation, one.topic.suspend) for one in topics),
-        *((one.connector.generation, one.connector.suspend) for one in connectors),
+        *((one.topic.generation, one.topic.suspend, _words(one.topic.accept)) for one in topics),
+        *(
+            (one.connector.generation, one.connector.suspend, _words(one.connector.accept))
+            for one in connectors
+        ),
     ]
     return digest([stage.name, policy, manifests])[:16]
+
+
+def _words(accept: Sequence[Acceptance]) -> list[list[str | float]]:
+    return [[word.risk, word.action, word.until] for word in accept]
 
 
 def _policy(resources: Documents, report: Report) -> Checked[StagePolicySpec] | None:

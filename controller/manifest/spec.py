@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from calendar import timegm
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
+from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
+from controller.core.accept import ACCEPTABLE
 from controller.core.model import Manage, ProbeMode, RunState, TopicClass
 from controller.core.topic_class import MOST_PARTITIONS, ROLES
 from controller.manifest.error import Report
@@ -180,7 +183,67 @@ class Group(Generic[T]):
         return {"$ref": f"#/$defs/{self.kind.__name__}"}
 
 
+@dataclass(frozen=True, slots=True)
+class Groups(Generic[T]):
+    """A list of fields within a field."""
+
+    kind: type[T]
+
+    def read(self, node: Node, path: str, report: Report) -> tuple[T, ...] | None:
+        if not isinstance(node, Sequence):
+            report.error(node, path, "must be a list")
+            return None
+        group = Group(self.kind)
+        items = [
+            group.read(item, f"{path}[{index}]", report) for index, item in enumerate(node.items)
+        ]
+        return None if None in items else tuple(cast("list[T]", items))
+
+    def schema(self, definitions: Schema) -> Schema:
+        return {"type": "array", "items": Group(self.kind).schema(definitions)}
+
+
+class Day:
+    """A date; its value is the end of that day, UTC, in seconds since the epoch."""
+
+    def read(self, node: Node, path: str, report: Report) -> float | None:
+        text = node.text if isinstance(node, Scalar) else ""
+        try:
+            day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+        except ValueError:
+            day = None
+        if day is None:
+            report.error(node, path, "must be a date such as 2026-12-01")
+            return None
+        return float(timegm(day.timetuple()) + 86_400)
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"type": "string", "format": "date"}
+
+
+class ActionId:
+    def read(self, node: Node, path: str, report: Report) -> str | None:
+        if isinstance(node, Scalar) and _ACTION.fullmatch(node.text):
+            return node.text
+        report.error(node, path, "must be the id of a held action, as `wmsctl plan` prints it")
+        return None
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"type": "string", "pattern": f"^{_ACTION.pattern}$"}
+
+
+class RiskName:
+    def read(self, node: Node, path: str, report: Report) -> str | None:
+        return _one_of(node, [*_RISKS], path, report)
+
+    def schema(self, _definitions: Schema) -> Schema:
+        return {"enum": [*_RISKS]}
+
+
 _TEXT: Final = Text()
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ACTION: Final = re.compile(r"[0-9a-f]{10}")
+_RISKS: Final = tuple(risk.value for risk in ACCEPTABLE)
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>ms|s|m|h)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -221,6 +284,18 @@ _SUSPEND: Final = "Leave it alone until this is removed."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptSpec:
+    risk: str = _required(RiskName(), "The risk that is accepted.")
+    action: str = _required(ActionId(), "Id of the held action, as `wmsctl plan` prints it.")
+    until: float = _required(
+        Day(), "Last day it is in force, UTC; seven days ahead at most, else it is not in force."
+    )
+
+
+_ACCEPT: Final = "Held actions that a person wants in spite of their risk; each is used once."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorSpec:
     class_: str = _required(_TEXT, "Connector class, by its full Java name.")
     tasks_max: int = _optional(Whole(1), 1, "Number of tasks; only 1 works.")
@@ -237,6 +312,7 @@ class ConnectorSpec:
     ignore: tuple[str, ...] = _optional(Texts(), (), "Config keys that are left as found.")
     manage: Manage = _optional(OneOf(Manage), Manage.RECONCILE, _MANAGE)
     suspend: bool = _optional(Truth(), False, _SUSPEND)
+    accept: tuple[AcceptSpec, ...] = _optional(Groups(AcceptSpec), (), _ACCEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +335,7 @@ class TopicSpec:
     )
     manage: Manage = _optional(OneOf(Manage), Manage.RECONCILE, _MANAGE)
     suspend: bool = _optional(Truth(), False, _SUSPEND)
+    accept: tuple[AcceptSpec, ...] = _optional(Groups(AcceptSpec), (), _ACCEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from controller.adapters.kafka import KafkaAdmin
@@ -32,6 +33,7 @@ class Cluster:
     client: KafkaClient
     make: Callable[[str, int, Mapping[str, str]], None]
     drop: Callable[[str], None]
+    write: Callable[[str], None]  # one record
     group: Callable[[], str]  # a group of Connect's, with one member
 
     def observe(self, name: str) -> ObservedTopic:
@@ -53,7 +55,10 @@ def fake_cluster() -> Cluster:
         fake.groups["mgmt.connect.wms-connector-main"] = 1
         return "mgmt.connect.wms-connector-main"
 
-    return Cluster(fake, make, fake.drop, group)
+    def write(name: str) -> None:
+        fake.topics[name].records += 1
+
+    return Cluster(fake, make, fake.drop, write, group)
 
 
 def real_cluster(stack: LocalStack) -> Cluster:
@@ -73,7 +78,12 @@ def real_cluster(stack: LocalStack) -> Cluster:
     def group() -> str:
         return f"mgmt.connect.wms-connector-{stack.worker().stage}"
 
-    return Cluster(client, make, drop, group)
+    def write(name: str) -> None:
+        producer = Producer({"bootstrap.servers": stack.broker.bootstrap, "client.id": "hand"})
+        producer.produce(name, b"a record")
+        assert producer.flush(10) == 0
+
+    return Cluster(client, make, drop, write, group)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.stack)])
@@ -267,6 +277,16 @@ def test_a_topic_that_was_created_again_is_another_one_and_stays(
     with pytest.raises(Conflict, match="TopicReplaced"):
         cluster.client.delete_topic(given)
     assert not cluster.absent(name)
+
+
+def test_topics_that_hold_a_record_are_told_from_empty_ones(cluster: Cluster, name: str) -> None:
+    empty = f"{name}.empty"
+    cluster.make(name, 3, {})
+    cluster.make(empty, 2, {})
+    cluster.write(name)
+    found = cluster.client.holding_records({name: 3, empty: 2})
+    assert found == {name}
+    assert cluster.client.holding_records({}) == frozenset()
 
 
 def test_the_cluster_says_who_it_is_and_says_it_again_after_closing(cluster: Cluster) -> None:

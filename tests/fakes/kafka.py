@@ -137,6 +137,17 @@ class FakeKafka:
             self._ask("describe_configs")
         return Snapshot(observed)
 
+    def holding_records(self, partitions: Mapping[str, int]) -> frozenset[str]:
+        if not partitions:
+            return frozenset()
+        self._ask("list_offsets")
+        for name in partitions:
+            if name in self.denied:
+                raise _denied(name)
+        return frozenset(
+            name for name in partitions if name in self.topics and self.topics[name].records > 0
+        )
+
     def list_topics(self) -> Mapping[str, str]:
         self._ask("list_topics")
         return {

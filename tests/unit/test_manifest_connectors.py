@@ -116,7 +116,7 @@ def test_a_connector_without_tables_has_no_prefix() -> None:
         ("  tables:", "  ignore: [a, topic.prefix]\n  tables:", "7:15: spec.ignore[1]: may not be ignored: it says which connector this is and what it captures"),
         ("  tables:", "  ignore: [x-wms.managed-by]\n  tables:", "7:12: spec.ignore[0]: may not be ignored: it says which connector this is and what it captures"),
         ("  tables:", "  ignore: ['a b']\n  tables:", "7:12: spec.ignore[0]: must be a config key"),
-        ("  tables:", "  class_: x\n  tables:", "7:3: spec.class_: is no field here, where class, tasksMax, state, topicPrefix, tables, config, ignore, manage, suspend are known; did you mean class?"),
+        ("  tables:", "  class_: x\n  tables:", "7:3: spec.class_: is no field here, where class, tasksMax, state, topicPrefix, tables, config, ignore, manage, suspend, accept are known; did you mean class?"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_told(old: str, new: str, complaint: str) -> None:

@@ -25,7 +25,7 @@ from tests.manifest_texts import (
     warnings,
 )
 
-TOPIC_FIELDS = "class, name, role, partitions, replicationFactor, config, manage, suspend"
+TOPIC_FIELDS = "class, name, role, partitions, replicationFactor, config, manage, suspend, accept"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""A person's word, limited in time, that one held action is wanted in spite of its risk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from controller.core.action import Action, CreateTopic, Forget, Remember
+from controller.core.decision import Act, Decision, Risk, Stall
+from controller.core.model import Acceptance, Json, Records, ResourceKey
+
+LONGEST_SECONDS: Final = 8 * 86_400.0  # seven days ahead, to the end of that day
+KEPT_SECONDS: Final = 90 * 86_400.0  # for as long a used acceptance stays used
+ACCEPTABLE: Final = (Risk.ORDERING, Risk.SNAPSHOT, Risk.DATA_LOSS)
+
+
+def accept_record(key: ResourceKey, action_id: str) -> str:
+    return f"intent/accept:{key}:{action_id}"
+
+
+def used_record(action_id: str) -> str:
+    return f"stamp/accepted:{action_id}"
+
+
+def action_id(key: ResourceKey, act: Act) -> str:
+    """Name a held action by what it does: resource, kind, fields and after-values."""
+    fields = [[change.field, change.after] for change in act.diff]
+    names = [type(action).__name__ for action in act.actions if not isinstance(action, Remember)]
+    text = json.dumps([str(key), names, fields, _content(act.actions)])
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _content(actions: Iterable[Action]) -> Json:
+    """Tell created topics apart, which have no diff."""
+    return [
+        [action.name, action.partitions, dict(sorted(action.config.items()))]
+        for action in actions
+        if isinstance(action, CreateTopic)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """An acceptance that is in force, and the record to be consumed with it, if it has one."""
+
+    id: str
+    who: str
+    record: str | None
+
+
+def consent_to(
+    key: ResourceKey,
+    act: Act,
+    declared: Iterable[Acceptance],
+    records: Records,
+    now: float,
+    *,
+    memory_lost: bool,
+) -> Consent | None:
+    """Find a person's word for this very action; a used, expired or too long one is none."""
+    name = action_id(key, act)
+    if used_record(name) in records:
+        return None
+    stored = records.get(accept_record(key, name))
+    if stored is not None and stored.value.get("risk") == str(act.risk):
+        return Consent(name, str(stored.value.get("who") or "somebody"), accept_record(key, name))
+    if memory_lost:  # the store may have known that it was used
+        return None
+    for word in declared:
+        if word.action == name and word.risk == str(act.risk) and in_force(word, now):
+            return Consent(name, "the manifest", None)
+    return None
+
+
+def in_force(word: Acceptance, now: float) -> bool:
+    return now <= word.until <= now + LONGEST_SECONDS
+
+
+def apply_consent(
+    key: ResourceKey,
+    decision: Decision,
+    declared: Iterable[Acceptance],
+    records: Records,
+    now: float,
+    *,
+    memory_lost: bool = False,
+) -> Decision:
+    """Turn a stall that was accepted into its action; its use is stamped first and consumes it."""
+    if not isinstance(decision, Stall) or decision.held is None:
+        return decision
+    act = decision.held
+    if act.risk not in ACCEPTABLE:
+        return decision
+    consent = consent_to(key, act, declared, records, now, memory_lost=memory_lost)
+    if consent is None:
+        told = f"{decision.message}. To accept exactly this: action {action_id(key, act)}"
+        return replace(decision, message=told)
+    stamp: Mapping[str, Json] = {"resource": str(key), "risk": str(act.risk), "at": now}
+    first: tuple[Action, ...] = (
+        Remember(used_record(consent.id), stamp, expires=now + KEPT_SECONDS),
+        *((Forget(consent.record),) if consent.record else ()),
+    )
+    return replace(
+        act,
+        actions=(*first, *act.actions),
+        message=f"{act.message}; accepted by {consent.who}",
+    )

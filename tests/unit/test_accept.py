@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.core.accept import (
+    accept_record,
+    action_id,
+    apply_consent,
+    used_record,
+)
+from controller.core.action import AlterTopic, CreateTopic, Forget, Remember
+from controller.core.decision import Act, Converged, Risk, Stall, Wait
+from controller.core.diff import Change
+from controller.core.model import Acceptance, Record, topic_key
+
+KEY = topic_key("wms.WMS.T")
+DAY = 86_400.0
+NOW = 1_800_000_000.0
+ACT = Act(
+    (AlterTopic("wms.WMS.T", {"retention.ms": "1000"}),),
+    "Update",
+    "retention.ms differs",
+    (Change("retention.ms", "2000", "1000"),),
+    risk=Risk.DATA_LOSS,
+)
+HELD = Stall("AcceptanceRequired", "it may cost records", ACT.diff, ACT)
+ID = action_id(KEY, ACT)
+WORD = Acceptance("data-loss", ID, NOW + DAY)
+
+
+def test_without_a_word_it_stays_held_and_says_what_to_accept() -> None:
+    decision = apply_consent(KEY, HELD, (), {}, NOW)
+    assert isinstance(decision, Stall)
+    assert ID in decision.message
+
+
+def test_a_word_in_the_manifest_lets_it_act_and_stamps_its_use_first() -> None:
+    decision = apply_consent(KEY, HELD, (WORD,), {}, NOW)
+    assert isinstance(decision, Act)
+    assert isinstance(decision.actions[0], Remember)
+    assert decision.actions[0].key == used_record(ID)
+    assert decision.actions[1:] == ACT.actions
+
+
+def test_a_word_in_the_store_is_consumed() -> None:
+    records = {accept_record(KEY, ID): Record({"risk": "data-loss", "who": "ann"}, 1)}
+    decision = apply_consent(KEY, HELD, (), records, NOW)
+    assert isinstance(decision, Act)
+    assert Forget(accept_record(KEY, ID)) in decision.actions
+    assert "ann" in decision.message
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        (replace(WORD, until=NOW - 1), "it has expired"),
+        (replace(WORD, until=NOW + 9 * DAY), "it lasts longer than seven days"),
+        (replace(WORD, risk="snapshot"), "it is for another risk"),
+        (replace(WORD, action="0123456789"), "it is for another action"),
+    ],
+)
+def test_a_word_that_is_not_in_force_accepts_nothing(word: Acceptance, why: str) -> None:
+    assert isinstance(apply_consent(KEY, HELD, (word,), {}, NOW), Stall), why
+
+
+def test_a_used_word_accepts_nothing_again() -> None:
+    records = {used_record(ID): Record({"at": NOW}, 1)}
+    assert isinstance(apply_consent(KEY, HELD, (WORD,), records, NOW), Stall)
+
+
+def test_when_memory_was_lost_a_manifests_word_is_void() -> None:
+    decision = apply_consent(KEY, HELD, (WORD,), {}, NOW, memory_lost=True)
+    assert isinstance(decision, Stall)
+
+
+def test_what_is_not_held_for_its_risk_is_left_as_it_is() -> None:
+    for decision in (Converged(), Wait("Backoff", "later", held=ACT), Stall("Rejected", "no")):
+        assert apply_consent(KEY, decision, (WORD,), {}, NOW) is decision
+    mild = replace(HELD, held=replace(ACT, risk=Risk.RESTART))
+    assert apply_consent(KEY, mild, (WORD,), {}, NOW) is mild
+
+
+def test_the_id_names_the_resource_and_the_values_and_not_the_way_there() -> None:
+    other = replace(ACT, diff=(Change("retention.ms", "9000", "1000"),))
+    assert action_id(KEY, other) == ID
+    assert action_id(topic_key("wms.WMS.U"), ACT) != ID
+    assert action_id(KEY, replace(ACT, diff=(Change("retention.ms", "2000", "500"),))) != ID
+    one = Act((CreateTopic("t", 1, None, {}),), "Create", "")
+    two = Act((CreateTopic("t", 2, None, {}),), "Create", "")
+    assert action_id(KEY, one) != action_id(KEY, two)
