@@ -83,6 +83,8 @@ def _judge(value: Mapping[str, Json], mode: ProbeMode, now: float) -> ProbeState
     stamp = _Stamp.read(value)
     if stamp.outcome is ProbeOutcome.ACCEPTED:
         return Proved()
+    if stamp.outcome is ProbeOutcome.REFUSED:  # the mark that says so may never have been written
+        return Refused(stamp.message)
     if stamp.failures >= FAILED_LOGINS:
         return ProbeSpent(stamp.message)
     if stamp.outcome is None:  # stamped and never finished: it counted as a failed login
