@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.core.action import AlterTopic, PutConfig, Resume, Stop
+from controller.core.decision import Act, Converged, Decision, Difference, Stall, Wait
+from controller.core.diff import Change
+from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, Standing, hold, suspend_record
+from controller.core.model import Manage, connector_key, topic_key
+from controller.core.track import Track
+from tests import make
+
+NOW = make.NOW
+KEY = topic_key("wms.APP.ORDERS")
+ALTER = Act(
+    (AlterTopic(KEY.name, {"retention.ms": "2"}),),
+    "Update",
+    "retention.ms differs",
+    (Change("retention.ms", "1", "2"),),
+)
+PUT = Act((PutConfig("oracle", {"a": "2"}),), "Update", "a differs", (Change("a", "1", "2"),))
+RESUME = Act((Resume("oracle"),), "Update", "oracle is STOPPED and declared running")
+UNKNOWN = Wait("Unreachable", "nobody answers")
+BY_HAND = Stall("StoppedByHand", "somebody stopped it")
+FLAPPING = Track(writes=3, flaps=1, flapping_until=NOW + 60)
+STALLED = Track(stalled=True, reason="Wrong", message="no such field", not_before=NOW + 60)
+BACKOFF = Track(attempts=2, not_before=NOW + 60, reason="Busy", message="too busy")
+
+
+def standing(**changes: Any) -> Standing:
+    values: dict[str, Any] = {"key": KEY, "track": Track(), "now": NOW, "records": {}}
+    return Standing(**{**values, **changes})
+
+
+def under(*records: str) -> dict[str, Any]:
+    return {"records": make.records({name: {"reason": "exercise"} for name in records})}
+
+
+def test_nothing_holds_back_what_may_be_done() -> None:
+    assert hold(ALTER, standing()) is ALTER
+
+
+# the rows in the order of their power: a row that holds hides all below it
+ROWS: list[tuple[str, Callable[[Standing], Standing]]] = [
+    ("TearingDown", lambda s: replace(s, records={**s.records, **_one(TEARING_DOWN_RECORD)})),
+    ("Frozen", lambda s: replace(s, records={**s.records, **_one(FREEZE_RECORD)})),
+    ("ObserveOnly", lambda s: replace(s, observe_only="the store cannot be read")),
+    ("WrongCluster", lambda s: replace(s, wrong_cluster="that is another cluster")),
+    ("Suspended", lambda s: replace(s, records={**s.records, **_one(suspend_record(KEY))})),
+    ("Wrong", lambda s: replace(s, track=_merge(s.track, STALLED))),
+    ("Flapping", lambda s: replace(s, track=_merge(s.track, FLAPPING))),
+    ("Busy", lambda s: replace(s, track=_merge(s.track, BACKOFF))),
+]
+
+
+def _one(name: str) -> dict[str, Any]:
+    return make.records({name: {"reason": "exercise"}})
+
+
+def _merge(below: Track, above: Track) -> Track:
+    """Lay one track over another: what it says itself wins."""
+    own = {
+        n: getattr(above, n) for n in Track.__slots__ if getattr(above, n) != getattr(Track(), n)
+    }
+    return replace(below, **own)
+
+
+@pytest.mark.parametrize("first", range(len(ROWS)), ids=[name for name, _ in ROWS])
+def test_the_first_row_that_holds_wins(first: int) -> None:
+    """All rows from this one down hold; only this one is told."""
+    stands = standing()
+    for _, row in reversed(ROWS[first:]):
+        stands = row(stands)
+    held = hold(ALTER, stands)
+    assert isinstance(held, Wait | Stall)
+    assert held.reason == ROWS[first][0]
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS, ids=[name for name, _ in ROWS])
+def test_what_is_held_back_is_still_told(name: str, row: Callable[[Standing], Standing]) -> None:
+    held = hold(ALTER, row(standing()))
+    assert isinstance(held, Wait | Stall), name
+    assert held.diff == ALTER.diff
+    assert held.held == ALTER
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS, ids=[name for name, _ in ROWS])
+def test_what_is_as_declared_is_never_held(name: str, row: Callable[[Standing], Standing]) -> None:
+    assert hold(Converged(), row(standing())) == Converged(), name
+
+
+@pytest.mark.parametrize("decision", [UNKNOWN, BY_HAND])
+@pytest.mark.parametrize("track", [STALLED, FLAPPING, BACKOFF])
+def test_a_person_s_stop_and_the_unknown_outrank_stall_flapping_and_backoff(
+    decision: Decision, track: Track
+) -> None:
+    assert hold(decision, standing(track=track)) is decision
+
+
+@pytest.mark.parametrize("decision", [UNKNOWN, BY_HAND])
+@pytest.mark.parametrize(
+    ("stands", "reason"),
+    [
+        (under(TEARING_DOWN_RECORD), "TearingDown"),
+        (under(FREEZE_RECORD), "Frozen"),
+        ({"observe_only": "no store"}, "ObserveOnly"),
+        (under(suspend_record(KEY)), "Suspended"),
+    ],
+)
+def test_a_teardown_freeze_or_suspension_outranks_a_person_s_stop_and_the_unknown(
+    decision: Decision, stands: dict[str, Any], reason: str
+) -> None:
+    held = hold(decision, standing(**stands))
+    assert isinstance(held, Wait)
+    assert held.reason == reason
+
+
+def test_a_manifest_may_observe_only_or_suspend_by_itself() -> None:
+    observe = hold(ALTER, standing(manage=Manage.OBSERVE))
+    suspend = hold(ALTER, standing(suspended_in_manifest=True))
+    assert isinstance(observe, Wait)
+    assert isinstance(suspend, Wait)
+    assert (observe.reason, suspend.reason) == ("ObserveOnly", "Suspended")
+
+
+def test_a_suspension_is_of_one_resource() -> None:
+    other = under(suspend_record(topic_key("wms.APP.OTHER")))
+    assert hold(ALTER, standing(**other)) is ALTER
+
+
+def test_a_hold_tells_who_until_when_and_why() -> None:
+    value = {"until": "12:00", "who": "ada", "reason": "a DBA works on it"}
+    held = hold(ALTER, standing(records=make.records({suspend_record(KEY): value})))
+    assert isinstance(held, Wait)
+    assert held.message == "suspended until 12:00 by ada: a DBA works on it"
+
+
+def test_a_stall_ends_after_its_hour() -> None:
+    assert isinstance(hold(ALTER, standing(track=STALLED)), Stall)
+    assert hold(ALTER, standing(track=STALLED, now=NOW + 60)) is ALTER
+
+
+def test_flapping_and_backoff_end_by_themselves_and_say_when() -> None:
+    for track in (FLAPPING, BACKOFF):
+        held = hold(ALTER, standing(track=track, now=NOW + 20))
+        assert isinstance(held, Wait)
+        assert held.requeue_after == 40
+        assert hold(ALTER, standing(track=track, now=NOW + 60)) is ALTER
+
+
+def test_a_rotation_is_never_flapping_but_a_failing_one_backs_off() -> None:
+    rotation = replace(PUT, difference=Difference.ROTATION)
+    assert hold(rotation, standing(track=FLAPPING)) is rotation
+    held = hold(rotation, standing(track=BACKOFF))
+    assert isinstance(held, Wait)
+    assert held.reason == "Busy"
+
+
+@pytest.mark.parametrize(
+    ("track", "asked_again"),
+    [
+        (Track(wrote="Resume", writes=1, written_at=NOW), False),
+        (Track(wrote="Resume", writes=1, written_at=NOW - 1.9), False),
+        (Track(wrote="Resume", writes=1, written_at=NOW - 2.0), True),
+        (Track(wrote="Stop", writes=1, written_at=NOW), True),  # declared otherwise since
+        (Track(wrote="Resume", writes=1, written_at=NOW + 500.0), True),  # the clock was set back
+        (Track(), True),
+    ],
+)
+def test_a_switch_that_settles_is_not_sent_twice(track: Track, asked_again: bool) -> None:
+    stands = standing(key=connector_key("oracle"), track=track)
+    held = hold(RESUME, stands)
+    assert (held is RESUME) is asked_again
+    if not asked_again:
+        assert isinstance(held, Wait)
+        assert held.reason == "Settling"
+        assert held.requeue_after is not None
+        assert 0 < held.requeue_after < 2
+
+
+def test_another_switch_than_the_one_that_settles_is_sent_at_once() -> None:
+    stop = Act((Stop("oracle"),), "Update", "oracle is declared stopped")
+    stands = standing(track=Track(wrote="Resume", writes=1, written_at=NOW))
+    assert hold(stop, stands) is stop
+
+
+def test_a_write_of_config_does_not_settle() -> None:
+    track = Track(wrote=PUT.signature, writes=1, written_at=NOW)
+    assert hold(PUT, standing(track=track)) is PUT
