@@ -25,7 +25,8 @@ from controller.console import (
 from controller.core.accept import ACCEPTABLE, accept_record
 from controller.core.decision import Act, Stall, Wait
 from controller.core.faults import Fault
-from controller.core.hold import suspend_record
+from controller.core.connector import release_record
+from controller.core.hold import FREEZE_RECORD, suspend_record
 from controller.core.model import Json, Kind, ResourceKey, Revision
 from controller.core.plan import plan as make_plan
 from controller.core.plan import probe_intent_record
@@ -349,17 +350,8 @@ def suspend(
 ) -> int:
     """Ask the controller to leave one resource alone for a while."""
     key = _resource_key(name)
-    seconds = _parse_duration(duration)
-    parts = _parts(stage)
-    until = time.time() + seconds
-    value: dict[str, Json] = {
-        **identity(),
-        "who": _who(),
-        "reason": reason,
-        "until": datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds"),
-    }
-    parts.store.put(suspend_record(key), value, expires=until)
-    print(f"{key} is left alone until {value['until']}; `wmsctl unsuspend {key}` ends it earlier")
+    until = _leave_word(_parts(stage), suspend_record(key), _parse_duration(duration), reason)
+    print(f"{key} is left alone until {until}; `wmsctl unsuspend {key}` ends it earlier")
     return FINE
 
 
@@ -369,13 +361,66 @@ def unsuspend(
 ) -> int:
     """End a suspension."""
     key = _resource_key(name)
-    parts = _parts(stage)
-    if suspend_record(key) not in parts.store.load():
+    if not _take_back(_parts(stage), suspend_record(key)):
         fail(f"{key} is not suspended")
         return FAULT
-    parts.store.delete(suspend_record(key))
     print(f"{key} is looked after again")
     return FINE
+
+
+@app.command()
+def freeze(
+    duration: Annotated[str, typer.Option("--for", help="such as 30m, 2h, 1d")],
+    reason: Annotated[str, typer.Option(help="why; people will read it")],
+    stage: StageOption = None,
+) -> int:
+    """Ask the controller to leave the whole stage alone for a while."""
+    parts = _parts(stage)
+    until = _leave_word(parts, FREEZE_RECORD, _parse_duration(duration), reason)
+    print(
+        f"stage {parts.stage.name} is left alone until {until}; `wmsctl unfreeze` ends it earlier"
+    )
+    return FINE
+
+
+@app.command()
+def unfreeze(stage: StageOption = None) -> int:
+    """End a freeze."""
+    parts = _parts(stage)
+    if not _take_back(parts, FREEZE_RECORD):
+        fail(f"stage {parts.stage.name} is not frozen")
+        return FAULT
+    print(f"stage {parts.stage.name} is looked after again")
+    return FINE
+
+
+@app.command()
+def release(
+    name: Annotated[str, typer.Argument(help="connector/x")], stage: StageOption = None
+) -> int:
+    """Let the controller resume a connector that a person stopped."""
+    key = _resource_key(name)
+    if key.kind is not Kind.CONNECTOR:
+        raise typer.BadParameter(f"{name!r} is no connector")
+    _leave_word(_parts(stage), release_record(key.name), 86_400.0, "released")
+    print(f"{key} is resumed in the next cycle, as far as its guards allow; see `wmsctl status`")
+    return FINE
+
+
+def _leave_word(parts: Parts, record: str, seconds: float, reason: str) -> str:
+    """Put what a person wants into the store; answer until when it holds."""
+    ends = time.time() + seconds
+    until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
+    value: dict[str, Json] = {**identity(), "who": _who(), "reason": reason, "until": until}
+    parts.store.put(record, value, expires=ends)
+    return until
+
+
+def _take_back(parts: Parts, record: str) -> bool:
+    if record not in parts.store.load():
+        return False
+    parts.store.delete(record)
+    return True
 
 
 @app.command()

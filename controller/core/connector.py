@@ -71,6 +71,11 @@ def stopped_record(name: str) -> str:
     return f"stamp/stopped:{name}"
 
 
+def release_record(name: str) -> str:
+    """Name a person's word that a STOPPED connector may be resumed."""
+    return f"intent/release:{name}"
+
+
 def restart_record(name: str) -> str:
     return f"stamp/restart:{name}"
 
@@ -279,7 +284,7 @@ def _start(
         return Stall(
             "StoppedByHand",
             f"somebody stopped connector {name}; it stays so until somebody resumes it "
-            f"(PUT /connectors/{name}/resume)",
+            f"(PUT /connectors/{name}/resume) or says `wmsctl release connector/{name}`",
         )
     if around.missing:
         return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from controller.core.action import Forget, Remember
-from controller.core.connector import stopped_record
+from controller.core.connector import release_record, stopped_record
 from controller.core.decision import Converged, Decision
 from controller.core.delivery import delivered_record, delivered_value
 from controller.core.model import (
@@ -139,9 +139,9 @@ def _forgotten(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[
             "STOPPED",
             "PENDING",
         )
-        stopped = stopped_record(manifest.name)
-        if seen_running and stopped in world.records and manifest.run_state is not RunState.STOPPED:
-            yield Forget(stopped)
+        if seen_running and manifest.run_state is not RunState.STOPPED:
+            over = (stopped_record(manifest.name), release_record(manifest.name))
+            yield from (Forget(record) for record in over if record in world.records)
         record, desired = refusal_record(manifest.name), resolutions[manifest.name].desired
         if record not in world.records or not isinstance(desired, DesiredConnector):
             continue

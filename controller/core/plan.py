@@ -14,6 +14,7 @@ from controller.core.connector import (
     Surroundings,
     decide_connector,
     diff_connector,
+    release_record,
     restart_record,
     rivals_of,
     stopped_record,
@@ -332,7 +333,7 @@ def _memory_of(manifest: ConnectorManifest, world: World) -> ConnectorMemory:
         known=applied is not None or stopped,
         applied=_applied(manifest.key, manifest.generation, world) or lost,
         applied_versions=_versions(versions),
-        stopped_by_us=stopped,
+        stopped_by_us=stopped or release_record(name) in records,
         restart_due=restart_record(name) in records,
     )
 
