@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import product
 from typing import Final
 
-from controller.core.condition import ConditionType, Status
+from controller.core.condition import Status
 from controller.core.faults import (
     Conflict,
     Denied,
@@ -51,7 +51,6 @@ ACTION_RESULTS: Final = (
         for fault in (Transient, Conflict, OutcomeUnknown, Unavailable, Denied, Rejected)
     ),
 )
-CONDITION_TYPES: Final = tuple(str(kind) for kind in ConditionType)
 STATUSES: Final = tuple(str(status) for status in Status)
 SYSTEMS: Final = ("connect", "kafka")  # those whose requests are counted
 
