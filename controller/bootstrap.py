@@ -63,7 +63,7 @@ class Parts:
     stage: Stage
     overlay: str
     settle: float = 0.3  # seconds between two reads of the manifests that must agree
-    on_request: Callable[[str], None] = lambda _name: None  # told of each REST or admin call
+    on_request: Callable[[str], None] = lambda _system: None  # told of each REST or admin call
 
     @cached_property
     def scrubber(self) -> Scrubber:
@@ -227,10 +227,15 @@ class Parts:
         )
 
 
-def build(settings: Settings, *, settle: float = 0.3) -> Parts:
+def build(
+    settings: Settings,
+    *,
+    settle: float = 0.3,
+    on_request: Callable[[str], None] = lambda _system: None,
+) -> Parts:
     """Refuse a doubtful stage or overlay before anything is constructed."""
     stage = Stage.parse(settings.stage)
-    return Parts(settings, stage, overlay_of(stage, settings), settle)
+    return Parts(settings, stage, overlay_of(stage, settings), settle, on_request)
 
 
 def jitter() -> float:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry
+
 from controller.bootstrap import Parts, build, identity, jitter
 from controller.core.model import Json
 from controller.core.stage import RefusedStage
@@ -30,12 +32,13 @@ def run(settings: Settings, log: Log, scrub_with: Callable[[Parts], None]) -> in
     _listen_to_signals(stop)
     for name in unknown_settings():
         log.warning("setting unknown", name=name)
+    recorder = PrometheusRecorder(CollectorRegistry())
     try:
-        parts = build(settings)
+        parts = build(settings, on_request=recorder.request_sent)
     except (RefusedStage, BadSetting) as refusal:
         return _explain(settings, log, stop, str(refusal))
     scrub_with(parts)
-    return Daemon(parts, log, stop).run()
+    return Daemon(parts, recorder, log, stop).run()
 
 
 def _listen_to_signals(stop: threading.Event) -> None:
@@ -72,12 +75,10 @@ def _explain(settings: Settings, log: Log, stop: threading.Event, why: str) -> i
 class Daemon:
     """Loop, watch, status and metrics, each on a daemon thread; the main thread only waits."""
 
-    def __init__(self, parts: Parts, log: Log, stop: threading.Event) -> None:
-        from prometheus_client import CollectorRegistry
-
-        registry = CollectorRegistry()
+    def __init__(
+        self, parts: Parts, recorder: PrometheusRecorder, log: Log, stop: threading.Event
+    ) -> None:
         settings = parts.settings
-        recorder = PrometheusRecorder(registry)
         self._parts = parts
         self._log = log
         self._stop = stop
@@ -105,6 +106,7 @@ class Daemon:
             started=recorder.cycle_started,
             ended=recorder.cycle_ended,
         )
+        recorder.follow_pulse(lambda: parts.clock.now() - self._age())
         self._servers = (
             StatusServer(
                 settings.http_host,
@@ -112,8 +114,9 @@ class Daemon:
                 health=self.health,
                 ready=self.ready,
                 status=self.status,
+                scrub=parts.scrubber.scrub,
             ),
-            MetricsServer(settings.metrics_host, settings.metrics_port, registry),
+            MetricsServer(settings.metrics_host, settings.metrics_port, recorder.registry),
         )
 
     def run(self) -> int:
@@ -177,9 +180,12 @@ class Daemon:
 
     def health(self) -> Health:
         """Tell whether the loop turns; nothing about any other system."""
-        age = self._parts.clock.monotonic() - self._loop.pulse
+        age = self._age()
         limit = 3 * self._loop.interval + self._parts.settings.cycle_budget
         return Health(age <= limit, "Pulse", f"the loop turned {age:.1f} s ago")
+
+    def _age(self) -> float:
+        return self._parts.clock.monotonic() - self._loop.pulse
 
     def ready(self) -> Health:
         """Tell whether everything was looked at once."""

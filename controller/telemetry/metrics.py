@@ -38,6 +38,7 @@ class PrometheusRecorder:
     """Counts what the reconciler tells; what is gone is taken off the registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
         self._families = {family.name: _register(family, registry) for family in METRICS}
         self.failures = self._of(metric.RECORDER_FAILURES)
         self._conditions: dict[tuple[str, str, str], str] = {}
