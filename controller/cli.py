@@ -23,9 +23,9 @@ from controller.console import (
     print_status,
 )
 from controller.core.accept import ACCEPTABLE, accept_record
+from controller.core.connector import release_record
 from controller.core.decision import Act, Stall, Wait
 from controller.core.faults import Fault
-from controller.core.connector import release_record
 from controller.core.hold import FREEZE_RECORD, suspend_record
 from controller.core.model import Json, Kind, ResourceKey, Revision
 from controller.core.plan import plan as make_plan
