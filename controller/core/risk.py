@@ -10,7 +10,11 @@ from controller.core.diff import Change
 from controller.core.model import TopicClass
 
 _ORDER: Final = tuple(Risk)
-_SMALLER_LOSES: Final = frozenset({"retention.ms", "retention.bytes", "min.insync.replicas"})
+_UNSET: Final[Mapping[str, str]] = {  # limits that must not shrink, and what brokers do unasked
+    "retention.ms": "604800000",
+    "retention.bytes": "-1",
+    "min.insync.replicas": "2",  # MSK's own; Apache Kafka's is 1, which cannot shrink
+}
 _LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
 _LOSSY: Final = frozenset(
     {
@@ -44,17 +48,17 @@ def risk_of_topic(change: Change, topic_class: TopicClass) -> Risk:
         return Risk.NONE
     if change.field == "cleanup.policy" and change.before is not None:
         return Risk.DATA_LOSS
-    if change.field in _SMALLER_LOSES and _shrinks(change.before, change.after):
+    if change.field in _UNSET and _shrinks(change.before or _UNSET[change.field], change.after):
         return Risk.DATA_LOSS
     return Risk.NONE
 
 
-def _shrinks(before: str | None, after: str | None) -> bool:
-    """Whether a limit gets smaller; -1 is no limit, and an unset one may be anything."""
+def _shrinks(before: str, after: str | None) -> bool:
+    """Whether a limit gets smaller; -1 is no limit, and what is no number may be anything."""
     if after == "-1":
         return False
-    if before is None or before == "-1":
-        return before == "-1"
+    if before == "-1":
+        return True
     try:
         return int(after or "0") < int(before)
     except ValueError:
