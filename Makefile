@@ -40,7 +40,7 @@ check: $(STAMP) ## format, lint, types, import contracts, unit and property test
 	@$(BIN)/python -m pytest tests/unit tests/property -q -n 2
 
 bench: setup ## measure on the real stack beside a raw script; writes build/bench.json
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m devstack.bench --write-page
 
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format --quiet .

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Final
 
 from controller.apply import Applied
 from controller.bootstrap import Parts, identity
 from controller.core.action import is_own
+from controller.core.backoff import Backoff
 from controller.core.decision import Converged, Stall, Wait
 from controller.core.plan import Step
 from controller.reconciler import CycleReport, Reconciler
 
-PAUSE_SECONDS: Final = 0.3
+PAUSES: Final = Backoff(base=0.05, factor=1.5, cap=1.0)
 
 
 class Once:
@@ -37,13 +39,18 @@ class Once:
         end = self._clock.monotonic() + timeout
         pause = threading.Event()
         try:
-            while True:
-                report = self._reconciler.run_cycle(lambda: False)
+            for number in count(1):
+                report = self.cycle()
                 if _is_over(report) or self._clock.monotonic() >= end:
-                    return report
-                pause.wait(PAUSE_SECONDS)
+                    break
+                pause.wait(PAUSES.delay(number, jitter=0.0))
         finally:
             self._reconciler.say_goodbye()
+        return report
+
+    def cycle(self) -> CycleReport:
+        """Run a single one."""
+        return self._reconciler.run_cycle(lambda: False)
 
     def _told(self, step: Step, applied: Applied) -> None:
         if applied.fault is not None:
