@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.core.action import Action, AddPartitions, AlterTopic, CreateTopic
+from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
+from controller.core.diff import Change
+from controller.core.model import ABSENT, TopicClass, Unknown
+from controller.core.topic import TopicMemory, decide_topic, diff_topic
+from tests import make
+
+NAME = make.topic().name
+NEW = TopicMemory()
+APPLIED = TopicMemory(applied=True, once_there=True)
+BRANCH = TopicMemory(applied=True, once_there=True, protected=False)
+
+
+def acted(decision: Decision) -> Act:
+    assert isinstance(decision, Act)
+    return decision
+
+
+def stalled(decision: Decision) -> Stall:
+    assert isinstance(decision, Stall)
+    return decision
+
+
+def decided(memory: TopicMemory = NEW, *, seen: dict[str, Any], **wanted: Any) -> Decision:
+    return decide_topic(make.topic(**wanted), make.observed_topic(**seen), memory)
+
+
+@pytest.mark.parametrize("memory", [NEW, APPLIED, BRANCH])
+def test_what_could_not_be_looked_at_is_left_alone(memory: TopicMemory) -> None:
+    decision = decide_topic(make.topic(), Unknown(make.AWAY), memory)
+    assert decision == Wait("Unreachable", "nobody answers")
+
+
+def test_a_topic_that_is_as_declared_needs_nothing() -> None:
+    assert decided(seen={}) == Converged()
+
+
+def test_keys_that_the_manifest_does_not_name_are_not_ours() -> None:
+    assert decided(seen={"config": {"retention.ms": "1000", "segment.ms": "5"}}) == Converged()
+
+
+def test_a_replication_factor_that_is_not_declared_is_the_broker_s() -> None:
+    assert diff_topic(make.topic(), make.observed_topic(replication_factor=7)) == ()
+
+
+@pytest.mark.parametrize(
+    "memory", [NEW, TopicMemory(applied=True), TopicMemory(once_there=True, protected=False)]
+)
+def test_a_topic_that_never_was_there_is_created_and_on_a_branch_a_lost_one_too(
+    memory: TopicMemory,
+) -> None:
+    act = acted(decide_topic(make.topic(replication_factor=2), ABSENT, memory))
+    assert act.actions == (CreateTopic(NAME, 3, 2, {"retention.ms": "1000"}),)
+    assert act.risk is Risk.NONE
+
+
+@pytest.mark.parametrize("topic_class", TopicClass)
+def test_a_topic_that_was_there_and_is_gone_is_not_created_again(topic_class: TopicClass) -> None:
+    stall = stalled(decide_topic(make.topic(topic_class=topic_class), ABSENT, APPLIED))
+    assert stall.reason == "TopicLost"
+    assert stall.held is not None
+    assert stall.held.actions == (CreateTopic(NAME, 3, None, {"retention.ms": "1000"}),)
+
+
+@pytest.mark.parametrize(
+    ("memory", "difference", "reason"),
+    [(NEW, Difference.NEW_GENERATION, "Update"), (APPLIED, Difference.DRIFT, "Repair")],
+)
+def test_a_difference_is_drift_once_its_generation_was_applied(
+    memory: TopicMemory, difference: Difference, reason: str
+) -> None:
+    act = acted(decided(memory, seen={"config": {"retention.ms": "500"}}))
+    assert (act.difference, act.reason) == (difference, reason)
+    assert act.actions == (AlterTopic(NAME, {"retention.ms": "1000"}),)
+    assert act.diff == (Change("retention.ms", "500", "1000"),)
+
+
+def test_only_the_keys_that_differ_are_written() -> None:
+    wanted = {"retention.ms": "1000", "compression.type": "zstd"}
+    act = acted(decided(seen={"config": {"retention.ms": "1000"}}, config=wanted))
+    assert act.actions == (AlterTopic(NAME, {"compression.type": "zstd"}),)
+
+
+def test_a_commit_that_keeps_less_needs_a_person() -> None:
+    stall = stalled(decided(seen={"config": {"retention.ms": "2000"}}))
+    assert stall.reason == "AcceptanceRequired"
+    assert "lose records" in stall.message
+    assert stall.held is not None
+    assert stall.held.risk is Risk.DATA_LOSS
+    assert stall.held.actions == (AlterTopic(NAME, {"retention.ms": "1000"}),)
+
+
+def test_drift_that_keeps_more_is_reported_and_not_undone() -> None:
+    assert stalled(decided(APPLIED, seen={"config": {"retention.ms": "2000"}})).reason == (
+        "MoreProtective"
+    )
+
+
+def test_on_a_branch_nothing_needs_a_person() -> None:
+    act = acted(decided(BRANCH, seen={"config": {"retention.ms": "2000"}}, partitions=4))
+    assert act.actions == (AlterTopic(NAME, {"retention.ms": "1000"}), AddPartitions(NAME, 4))
+    assert act.risk is Risk.DATA_LOSS
+
+
+@pytest.mark.parametrize("memory", [NEW, APPLIED])
+def test_more_partitions_need_a_person_since_keys_move(memory: TopicMemory) -> None:
+    stall = stalled(decided(memory, seen={}, partitions=4))
+    assert stall.reason == "AcceptanceRequired"
+    assert stall.held is not None
+    assert stall.held.risk is Risk.ORDERING
+    assert stall.held.actions == (AddPartitions(NAME, 4),)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"partitions": 2}, "never taken away"),
+        ({"replication_factor": 2}, "reassigning"),
+        ({"partitions": 4, "topic_class": TopicClass.SCHEMA_HISTORY}, "never added to a history"),
+        ({"partitions": 4, "topic_class": TopicClass.CONNECT_INTERNAL}, "never added to a history"),
+    ],
+)
+@pytest.mark.parametrize("memory", [NEW, APPLIED, BRANCH])
+def test_what_no_call_can_do_is_told_and_never_held_for_acceptance(
+    wanted: dict[str, Any], told: str, memory: TopicMemory
+) -> None:
+    stall = stalled(decided(memory, seen={}, **wanted))
+    assert (stall.reason, stall.held) == ("Unsupported", None)
+    assert told in stall.message
+
+
+def test_what_is_harmless_is_done_while_the_rest_waits_for_a_person() -> None:
+    wanted = {"retention.ms": "1000", "compression.type": "zstd"}
+    seen = {"config": {"retention.ms": "2000"}, "partitions": 5}
+    act = acted(decided(seen=seen, config=wanted))
+    assert act.actions == (AlterTopic(NAME, {"compression.type": "zstd"}),)
+    assert act.risk is Risk.NONE
+
+
+@pytest.mark.parametrize("topic_class", [TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL])
+@pytest.mark.parametrize("memory", [NEW, APPLIED])
+def test_what_a_history_requires_is_restored_at_once_whatever_it_was(
+    topic_class: TopicClass, memory: TopicMemory
+) -> None:
+    wanted: dict[str, Any] = {
+        "topic_class": topic_class,
+        "config": {"cleanup.policy": "compact", "retention.ms": "1"},
+    }
+    seen = {"config": {"cleanup.policy": "delete", "retention.ms": "-1"}}
+    actions: tuple[Action, ...] = acted(decided(memory, seen=seen, **wanted)).actions
+    assert actions == (AlterTopic(NAME, wanted["config"]),)
