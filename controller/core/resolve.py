@@ -120,7 +120,11 @@ def _state(
     name: str,
     version: SecretVersion,
 ) -> ProbeState:
-    if name not in _login_names(manifest):
+    gap = _gap(manifest, name, version)
+    if gap is not None:
+        return Refused(gap.message)
+    names = sorted(_login_names(manifest))
+    if name not in names:
         return Proved()
     try:
         login = _login(manifest, {**currents, name: version})
@@ -128,7 +132,22 @@ def _state(
         return Refused(why.message)
     if login is None:
         return Proved()
-    return read_probe(vault.records, version.key, login.address, vault.probe, vault.now)
+    proof = version if name == names[-1] else currents[names[-1]]  # one login has one record
+    return read_probe(vault.records, proof.key, login.address, vault.probe, vault.now)
+
+
+def _gap(manifest: ConnectorManifest, name: str, version: SecretVersion) -> _Unusable | None:
+    """Tell which field the manifest needs and the version lacks."""
+    if version.problem:
+        return None
+    refs = (ref for template in manifest.config.values() for ref in template.secrets())
+    try:
+        for ref in refs:
+            if ref.name == name:
+                _field(ref, version)
+    except _Unusable as why:
+        return why
+    return None
 
 
 def _login_need(
@@ -137,7 +156,10 @@ def _login_need(
     names = sorted(_login_names(manifest))
     if not names or currents[names[-1]].problem:
         return None
-    login = _login(manifest, currents)
+    try:
+        login = _login(manifest, currents)
+    except _Unusable:  # told where a version is chosen: an older one may still do
+        return None
     if login is None:
         return None
     version = currents[names[-1]].key
@@ -206,10 +228,10 @@ def _render(
     chosen: dict[str, SecretVersion] = {}
     behind: tuple[str, str] | None = None
     for name, choice in choices.items():
+        why = _gap(manifest, name, choice.current) or _unusable_choice(choice)
         if choice.version is None:
-            raise _unusable_choice(choice)
+            raise why
         if not choice.is_current:
-            why = _unusable_choice(choice)
             behind = (why.reason, why.message)
         chosen[name] = choice.version
     used: set[VersionKey] = set()
