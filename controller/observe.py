@@ -27,6 +27,7 @@ from controller.core.model import (
     TopicClass,
     Unknown,
     VersionKey,
+    topic_key,
 )
 from controller.core.redact import Redacted
 from controller.core.stage import Stage
@@ -180,8 +181,10 @@ class Observer:
         self._clock = clock
         self._secrets_read: _SecretsRead | None = None
         self._last_known: dict[str, ObservedSecret] = {}
+        self._focus: frozenset[str] | None = None
+        self._topics_seen: dict[ResourceKey, ObservedTopic | Absent | Unknown] = {}
         self._listed_at: float | None = None
-        self._listing: Mapping[str, str] | None = None
+        self._listing: frozenset[str] | None = None
         self.faults: list[tuple[str, Fault]] = []  # of the newest observation, by system
 
     def observe(self) -> World:
@@ -208,6 +211,10 @@ class Observer:
         world = self._observe_kafka(world)
         world = replace(world, offsets=self._offsets(world))
         return replace(world, filled=self._filled(world))
+
+    def focus_topics(self, names: Collection[str]) -> None:
+        """Look again at these topics only; for a process that ends in a moment."""
+        self._focus = frozenset(names)
 
     def forget_secrets(self) -> None:
         """Read them again in the next observation."""
@@ -308,15 +315,19 @@ class Observer:
 
     def _topics(self, world: World, line: str) -> Snapshot[ObservedTopic]:
         names = [topic.name for topic in world.revision.topics] if world.revision else []
-        if not names:
-            return Snapshot()
+        seen = self._topics_seen if self._focus is not None else {}
+        asked = [n for n in names if topic_key(n) not in seen or n in (self._focus or ())]
+        if not asked:
+            return Snapshot(dict(seen))
         try:
-            snapshot = self.kafka.to(line).observe(names)
+            snapshot = self.kafka.to(line).observe(asked)
         except Fault as fault:
             return Snapshot(fault=self._note("kafka", fault))
         if snapshot.fault is not None:
             self._note("kafka", snapshot.fault)
-        return snapshot
+            return snapshot
+        self._topics_seen = {**seen, **snapshot.items}
+        return Snapshot(self._topics_seen)
 
     def _cluster_id(self, line: str) -> str | Unknown:
         try:
@@ -324,13 +335,13 @@ class Observer:
         except Fault as fault:
             return Unknown(self._note("kafka", fault))
 
-    def _list_topics(self, world: World, line: str) -> Mapping[str, str] | None:
+    def _list_topics(self, world: World, line: str) -> frozenset[str] | None:
         """List all topics at times only: it is for orphans, which can wait."""
         last = self._listed_at
         if last is not None and world.now - last < world.policy.listing_interval:
             return self._listing
         try:
-            self._listing = self.kafka.to(line).list_topics()
+            self._listing = self.kafka.to(line).topic_names()
             self._listed_at = world.now
         except Fault as fault:
             self._note("kafka", fault)

@@ -12,6 +12,7 @@ from controller.bootstrap import Parts, identity
 from controller.core.action import is_own
 from controller.core.backoff import Backoff
 from controller.core.decision import Converged, Stall, Wait
+from controller.core.model import Kind
 from controller.core.plan import Step
 from controller.reconciler import CycleReport, Reconciler
 
@@ -24,6 +25,7 @@ class Once:
     def __init__(self, parts: Parts, say: Callable[[str], None]) -> None:
         self._say = say
         self._clock = parts.clock
+        self._observer = parts.observer
         self._reconciler = Reconciler(
             observer=parts.observer,
             applier=parts.applier(telling=lambda _step, _action: None, told=self._told),
@@ -43,6 +45,7 @@ class Once:
                 report = self.cycle()
                 if _is_over(report) or self._clock.monotonic() >= end:
                     break
+                self._observer.focus_topics(_unsettled(report))
                 pause.wait(PAUSES.delay(number, jitter=0.0))
         finally:
             self._reconciler.say_goodbye()
@@ -57,6 +60,12 @@ class Once:
             self._say(f"  {step.key}: {type(applied.action).__name__}: {applied.fault}")
         elif not is_own(applied.action):
             self._say(f"  {step.key}: {type(applied.action).__name__} ({applied.seconds:.2f} s)")
+
+
+def _unsettled(report: CycleReport) -> tuple[str, ...]:
+    """Name the topics that are not as declared yet: the others were seen a moment ago."""
+    steps = (step for step in report.plan.steps if step.key.kind is Kind.TOPIC)
+    return tuple(step.key.name for step in steps if not isinstance(step.decision, Converged))
 
 
 def _is_over(report: CycleReport) -> bool:

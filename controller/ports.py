@@ -81,6 +81,10 @@ class KafkaClient(Protocol):
         """Must tell which of these topics (name -> partitions) hold a record, reading none."""
         ...
 
+    def topic_names(self) -> frozenset[str]:
+        """Must answer the names of all topics that this principal may see, in one call."""
+        ...
+
     def list_topics(self) -> Mapping[str, str]:
         """Must answer name -> topic id of all topics that this principal may see."""
         ...

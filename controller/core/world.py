@@ -41,7 +41,7 @@ class World:
     filled: Mapping[str, frozenset[str] | Unknown] = field(
         default_factory=lambda: MappingProxyType({})
     )  # of connectors that wait to be resumed without offsets: their topics that hold records
-    listing: Mapping[str, str] | None = None  # all topics of the cluster, when they were listed
+    listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
 
     @property
     def records(self) -> Records:

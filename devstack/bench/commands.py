@@ -58,7 +58,7 @@ def _compare(  # noqa: PLR0917 - two callers, right above
     times: int,
 ) -> list[Figure]:
     mark = f"wms-connector-{bench.stage}"
-    where = [str(bench.rendered), stack.broker.bootstrap, stack.worker("main").url, mark]
+    where = [str(bench.folder), stack.broker.bootstrap, stack.worker("main").url, mark]
     script = [sys.executable, "-m", "devstack.bench.script", verb, *where]
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []

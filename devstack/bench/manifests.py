@@ -39,6 +39,7 @@ spec:
     topic: wms.bench.lines
     batch.size: "100"
 """
+_PER_FILE = 200
 _LINES = """\
 ---
 apiVersion: wms.cdc/v1
@@ -55,10 +56,6 @@ class Bench:
     stage: str
     folder: Path
     env: dict[str, str]
-
-    @property
-    def rendered(self) -> Path:
-        return self.folder / "rendered.yaml"
 
 
 def write_topics(stack: Stack, folder: Path, stage: str, size: int) -> Bench:
@@ -77,7 +74,7 @@ def _prepare(stack: Stack, folder: Path, stage: str, text: str) -> Bench:
     """Render, so that the script can read the same file, and apply once."""
     written = folder / "written"
     written.mkdir(parents=True)
-    (written / "all.yaml").write_text(text, encoding="utf-8")
+    _split(text, written)
     env = stack.controller_env(stage, manifests=written, worker=stack.worker("main"))
     env |= {
         "WMS_BROKER_STRING": stack.broker.bootstrap,
@@ -88,9 +85,17 @@ def _prepare(stack: Stack, folder: Path, stage: str, text: str) -> Bench:
     rendered = _wmsctl(env, "render")
     (folder / "rendered").mkdir()
     bench = Bench(stage, folder / "rendered", env | {"WMS_MANIFESTS": str(folder / "rendered")})
-    bench.rendered.write_text(rendered, encoding="utf-8")
+    _split(rendered.removeprefix("---\n"), bench.folder)
     _wmsctl(bench.env, "apply")
     return bench
+
+
+def _split(text: str, folder: Path) -> None:
+    """Write several files: one may not be larger than 256 KiB."""
+    documents = text.split("---\n")
+    for number in range(0, len(documents), _PER_FILE):
+        part = "---\n".join(documents[number : number + _PER_FILE])
+        (folder / f"{number:05}.yaml").write_text(part, encoding="utf-8")
 
 
 def _wmsctl(env: dict[str, str], *arguments: str) -> str:

@@ -19,9 +19,10 @@ from confluent_kafka.admin import (
 
 
 def main(verb: str, manifests: str, bootstrap: str, url: str, mark: str) -> int:
-    documents: list[dict[str, Any]] = list(
-        yaml.load_all(Path(manifests).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    )
+    texts = [path.read_text(encoding="utf-8") for path in sorted(Path(manifests).glob("*.yaml"))]
+    documents: list[dict[str, Any]] = [
+        document for text in texts for document in yaml.load_all(text, Loader=yaml.CSafeLoader)
+    ]
     topics = {d["spec"]["name"]: d["spec"] for d in documents if d["kind"] == "Topic"}
     connectors = {d["metadata"]["name"]: d["spec"] for d in documents if d["kind"] == "Connector"}
     changes = 0

@@ -252,6 +252,7 @@ def test_the_list_of_topics_gives_the_same_ids_as_the_observation(
 ) -> None:
     cluster.make(name, 1, {})
     assert cluster.client.list_topics()[name] == cluster.observe(name).topic_id
+    assert name in cluster.client.topic_names()
 
 
 def test_a_permitted_topic_is_deleted(cluster: Cluster, name: str) -> None:

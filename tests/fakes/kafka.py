@@ -148,6 +148,10 @@ class FakeKafka:
             name for name in partitions if name in self.topics and self.topics[name].records > 0
         )
 
+    def topic_names(self) -> frozenset[str]:
+        self._ask("list_topics")
+        return frozenset(name for name in self.topics if name not in self.denied)
+
     def list_topics(self) -> Mapping[str, str]:
         self._ask("list_topics")
         return {

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar, assert_never
 from urllib.parse import quote
 
-import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed
 
 from controller.adapters.connect.answer import TOLD, Answer, Scrub, cut, read_fault
+from controller.adapters.connect.client_library import httpx
 from controller.adapters.connect.entry import (
     Malformed,
     read_cluster_id,

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import httpcore
-import httpx
+
+from controller.adapters.connect.client_library import httpx
 
 _KEEPALIVE: Final = 20.0  # Connect's own idle limit is 30 s; ours must end first
 _HTTPCORE: Final = (
