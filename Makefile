@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JARS := $(VENV)/.jars
 STAGE ?= main
+CONFIG ?= infra_cdk/examples/config.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check unit bench format lock lock-jars clean
+.PHONY: help setup demo up test check unit bench synth format lock lock-jars clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -30,7 +31,7 @@ up: setup ## start the local stack with the controller and stay
 	@$(BIN)/python -m devstack up
 
 test: setup check ## all tests, unit to end to end
-	@$(BIN)/python -m pytest tests/contract tests/integration tests/e2e tests/sim -q
+	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/property -q -n 2 --dist loadfile --durations=10
 
 check: $(STAMP) ## format, lint, types, import contracts, unit and property tests
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -42,6 +43,9 @@ check: $(STAMP) ## format, lint, types, import contracts, unit and property test
 bench: setup ## measure on the real stack beside a raw script; writes build/bench.json
 	@$(BIN)/python -m devstack.bench --write-page
 
+synth: $(STAMP) ## write STAGE's CloudFormation into build/cdk.out/STAGE; CONFIG stands in for AWS
+	@PATH="$$($(BIN)/python -m infra_cdk.node):$$PATH" $(BIN)/python -m infra_cdk --stage "$(STAGE)" --config "$(CONFIG)" --out "build/cdk.out/$(STAGE)"
+
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
@@ -51,7 +55,7 @@ lock: $(STAMP) ## renew requirements.lock (a maintainer's command)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-find-links --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
 
 lock-jars: $(STAMP) ## renew connect/jars.lock with Maven (a maintainer's command)
-	@$(BIN)/python -m devstack.lock
+	@$(BIN)/python -m devstack.jars lock
 
 clean: ## remove what make made, but not the download caches
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

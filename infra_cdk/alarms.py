@@ -1,0 +1,299 @@
+"""When people are told: alarms on exactly what the controller publishes, and on the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from controller.core import cloudwatch as published
+from controller.core.aws_names import AwsNames
+from infra_cdk.environment_config import EnvironmentConfig, FullEnvironmentConfig
+from infra_cdk.nag import acknowledge
+
+_MISSING: Final = cloudwatch.TreatMissingData
+_BELOW: Final = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+_SILENT: Final = {
+    "NIST.800.53.R5-CloudWatchAlarmAction": (
+        "It speaks through the composite alarms: one cause is one message."
+    )
+}
+_FROM: Final = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """One alarm as data; `of` of the newest `within` minutes must breach."""
+
+    name: str
+    metric: published.Published
+    threshold: Callable[[EnvironmentConfig], float]
+    says: str
+    statistic: str = "Maximum"
+    of: int = 3
+    within: int = 5
+    below: bool = False
+    missing: cloudwatch.TreatMissingData = _MISSING.IGNORE  # a missing pulse has its own alarm
+    pages: bool = True
+
+
+def _always(value: float) -> Callable[[EnvironmentConfig], float]:
+    return lambda _sizes: value
+
+
+RULES: Final = (
+    AlarmRule(
+        "PulseMissing",
+        published.PULSE,
+        _always(1),
+        "The controller has shown no sign of life for five minutes: nobody looks after the "
+        "connector, and every other alarm is blind. Look at the task and at the controller's log.",
+        statistic="SampleCount",
+        of=5,
+        below=True,
+        missing=_MISSING.BREACHING,
+    ),
+    AlarmRule(
+        "ConnectDown",
+        published.CONNECT_UP,
+        _always(1),
+        "Connect does not answer the controller beside it.",
+        statistic="Minimum",
+        of=5,
+        below=True,
+    ),
+    AlarmRule(
+        "NotReady",
+        published.NOT_READY,
+        _always(1),
+        "A connector that is declared running does not run. `wmsctl status` says why.",
+    ),
+    AlarmRule(
+        "NotHealthy",
+        published.NOT_HEALTHY,
+        _always(1),
+        "A connector gets nowhere, whatever Connect says of it. `wmsctl explain` says why.",
+    ),
+    AlarmRule(
+        "Lag",
+        published.LAG,
+        lambda sizes: sizes.lag_seconds,
+        "Kafka is further behind the database than this stage allows.",
+        of=5,
+    ),
+    AlarmRule(
+        "HeartbeatSilent",
+        published.HEARTBEAT_AGE,
+        lambda sizes: sizes.heartbeat_seconds,
+        "Debezium has written no heartbeat for a long time: it captures nothing.",
+        of=5,
+    ),
+    AlarmRule(
+        "RestartBudgetSpent",
+        published.RESTART_BUDGET_SPENT,
+        _always(1),
+        "The controller restarts a connector no more: restarting did not help.",
+        of=1,
+        within=1,
+    ),
+    AlarmRule(
+        "ObservationStale",
+        published.OBSERVATION_AGE,
+        _always(600),
+        "Nothing has been observed completely for ten minutes: what is shown is old.",
+    ),
+    AlarmRule(
+        "RevisionStale",
+        published.REVISION_STALE,
+        _always(900),
+        "The newest manifests are refused; the ones before stay in force. "
+        "`wmsctl validate` says what is wrong with them.",
+        pages=False,
+    ),
+    AlarmRule(
+        "Held",
+        published.HELD,
+        _always(1),
+        "A step waits for a person's word. `wmsctl plan` says what it may cost.",
+        of=15,
+        within=15,
+        pages=False,
+    ),
+    AlarmRule(
+        "NotActing",
+        published.NOT_ACTING,
+        _always(3600),
+        "Something has been frozen, suspended, contended or without a leader for an hour.",
+        pages=False,
+    ),
+    AlarmRule(
+        "NotSynced",
+        published.NOT_SYNCED,
+        _always(1),
+        "A connector has not been as declared for a quarter of an hour.",
+        of=15,
+        within=15,
+        pages=False,
+    ),
+)
+
+
+class Alarms(Construct):
+    """Alarms without an action each, and two that speak for them: page and notice."""
+
+    def __init__(
+        self, scope: Construct, config: FullEnvironmentConfig, topic: sns.ITopic, cluster_arn: str
+    ) -> None:
+        super().__init__(scope, "Alarms")
+        self._config = config
+        self._names = AwsNames(config.stage)
+        paging = [self._add_rule(rule) for rule in RULES if rule.pages]
+        telling = [self._add_rule(rule) for rule in RULES if not rule.pages]
+        telling += [self._add_utilization(name) for name in ("Memory", "Cpu")]
+        self.page = self._add_composite(
+            "Page", paging, topic, "Somebody must look now; the alarms below it say at what."
+        )
+        self.notice = self._add_composite(
+            "Notice", telling, topic, "Somebody should look within a day."
+        )
+        self._add_events(topic, cluster_arn)
+
+    def _add_rule(self, rule: AlarmRule) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            rule.name,
+            alarm_name=self._names.alarm(rule.name),
+            alarm_description=rule.says,
+            metric=stage_metric(self._config, rule.metric, rule.statistic),
+            threshold=rule.threshold(self._config.sizes),
+            comparison_operator=_BELOW if rule.below else _FROM,
+            datapoints_to_alarm=rule.of,
+            evaluation_periods=rule.within,
+            treat_missing_data=rule.missing,
+        )
+        acknowledge(alarm, _SILENT)
+        return alarm
+
+    def _add_utilization(self, what: str) -> cloudwatch.Alarm:
+        name = f"{what}High"
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_name=self._names.alarm(name),
+            alarm_description=f"The task has used 80 % of its {what.lower()} for ten minutes.",
+            metric=utilization(self._config, what),
+            threshold=80,
+            comparison_operator=_FROM,
+            datapoints_to_alarm=10,
+            evaluation_periods=10,
+            treat_missing_data=_MISSING.IGNORE,
+        )
+        acknowledge(alarm, _SILENT)
+        return alarm
+
+    def _add_composite(
+        self, name: str, alarms: list[cloudwatch.Alarm], topic: sns.ITopic, says: str
+    ) -> cloudwatch.CompositeAlarm:
+        composite = cloudwatch.CompositeAlarm(
+            self,
+            name,
+            composite_alarm_name=self._names.alarm(name),
+            alarm_description=says,
+            alarm_rule=cloudwatch.AlarmRule.any_of(
+                *(
+                    cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM)
+                    for alarm in alarms
+                )
+            ),
+        )
+        composite.add_alarm_action(actions.SnsAction(topic))
+        composite.add_ok_action(actions.SnsAction(topic))
+        return composite
+
+    def _add_events(self, topic: sns.ITopic, cluster_arn: str) -> None:
+        """Tell of tasks that stopped though nobody asked, and of deployments that failed."""
+        events.Rule(
+            self,
+            "TaskStopped",
+            rule_name=self._names.alarm("TaskStopped"),
+            event_pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Task State Change"],
+                detail={
+                    "clusterArn": [cluster_arn],
+                    "lastStatus": ["STOPPED"],
+                    "stopCode": [{"anything-but": ["UserInitiated", "ServiceSchedulerInitiated"]}],
+                    # A teardown ends by itself; what became of it is its stack's to say.
+                    "group": [f"service:{self._config.stage.service}"],
+                },
+            ),
+            targets=[
+                targets.SnsTopic(
+                    topic,
+                    message=events.RuleTargetInput.from_text(
+                        f"A task of {self._config.stage.service} stopped "
+                        f"({events.EventField.from_path('$.detail.stopCode')}): "
+                        f"{events.EventField.from_path('$.detail.stoppedReason')}"
+                    ),
+                )
+            ],
+        )
+        events.Rule(
+            self,
+            "DeploymentFailed",
+            rule_name=self._names.alarm("DeploymentFailed"),
+            event_pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Deployment State Change"],
+                resources=[
+                    cdk.Stack.of(self).format_arn(
+                        service="ecs",
+                        resource="service",
+                        resource_name=f"{self._names.cluster}/{self._config.stage.service}",
+                    )
+                ],
+                detail={"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+            ),
+            targets=[
+                targets.SnsTopic(
+                    topic,
+                    message=events.RuleTargetInput.from_text(
+                        f"A deployment of {self._config.stage.service} failed: "
+                        f"{events.EventField.from_path('$.detail.reason')}"
+                    ),
+                )
+            ],
+        )
+
+
+def stage_metric(
+    config: FullEnvironmentConfig, metric: published.Published, statistic: str
+) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=published.NAMESPACE,
+        metric_name=metric.name,
+        dimensions_map={published.STAGE: config.stage.name},
+        statistic=statistic,
+        period=cdk.Duration.minutes(1),
+    )
+
+
+def utilization(config: FullEnvironmentConfig, what: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/ECS",
+        metric_name={"Memory": "MemoryUtilization", "Cpu": "CPUUtilization"}[what],
+        dimensions_map={
+            "ClusterName": AwsNames(config.stage).cluster,
+            "ServiceName": config.stage.service,
+        },
+        statistic="Maximum",
+        period=cdk.Duration.minutes(1),
+    )

@@ -1,0 +1,64 @@
+"""What holds for every resource, whoever made it: IAM path, permissions boundary, tags, removal."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import aws_cdk as cdk
+import jsii
+from constructs import IConstruct
+
+from infra_cdk.environment_config import FullEnvironmentConfig
+
+QUALIFIER: Final = "one"
+STAGE_TAG: Final = "wms:stage"
+REPOSITORY_TAG: Final = "wms:repository"
+BRANCH_TAG: Final = "wms:branch"
+
+_PRINCIPALS: Final = ("AWS::IAM::Role", "AWS::IAM::User")
+_PATHED: Final = (*_PRINCIPALS, "AWS::IAM::ManagedPolicy", "AWS::IAM::Group")
+
+
+@jsii.implements(cdk.IAspect)
+class IamGovernance:
+    """Puts path and boundary on every principal, those that the CDK itself makes included."""
+
+    def __init__(self, path: str, boundary: str) -> None:
+        self._path = path
+        self._boundary = boundary
+
+    def visit(self, node: IConstruct) -> None:
+        if not cdk.CfnResource.is_cfn_resource(node):
+            return
+        resource: Any = node
+        if resource.cfn_resource_type in _PATHED:
+            resource.add_property_override("Path", self._path)
+        if resource.cfn_resource_type in _PRINCIPALS:
+            resource.add_property_override("PermissionsBoundary", self._boundary)
+
+
+def govern(app: cdk.App, config: FullEnvironmentConfig) -> None:
+    cdk.Aspects.of(app).add(IamGovernance(config.iam_path, config.iam_permissions_boundary))
+    tags = {
+        "Project": "wms-connector",
+        STAGE_TAG: config.stage.name,
+        REPOSITORY_TAG: config.source.repository,
+        BRANCH_TAG: config.source.branch,
+    }
+    for key, value in tags.items():
+        cdk.Tags.of(app).add(key, value)
+
+
+def removal_policy(config: FullEnvironmentConfig) -> cdk.RemovalPolicy:
+    """Named stages keep their data whatever happens to the stack; a branch leaves nothing."""
+    return cdk.RemovalPolicy.RETAIN if config.stage.named else cdk.RemovalPolicy.DESTROY
+
+
+def stack_arguments(config: FullEnvironmentConfig, name: str) -> dict[str, object]:
+    return {
+        "stack_name": name,
+        "env": cdk.Environment(account=config.account, region=config.region),
+        "synthesizer": cdk.DefaultStackSynthesizer(qualifier=QUALIFIER),
+        "termination_protection": config.stage.named,
+        "analytics_reporting": False,
+    }
