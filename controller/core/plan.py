@@ -312,11 +312,13 @@ def _after_refusal(
     refusal = read_refusal(world.records, manifest.name, desired.config)
     if refusal is None:
         return None
+    login = resolution.login
+    named = login is not None and login.version in desired.rendered  # else it was not refused
     return decide_refused(
         manifest,
         desired.config,
         refusal,
-        resolution.login,
+        login if named else None,
         records=world.records,
         mode=world.policy.probe,
         now=world.now,

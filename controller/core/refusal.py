@@ -23,7 +23,7 @@ from controller.core.model import (
     ProbeOutcome,
     Records,
 )
-from controller.core.probe import probe_record, stamp_before
+from controller.core.probe import ProbeSpent, probe_record, stamp_before
 from controller.core.resolve import LoginNeed
 
 REPEAT: Final = Backoff(base=5.0, factor=2.0, cap=300.0)
@@ -95,6 +95,8 @@ def decide_refused(
     if refusal.errors is not None:
         return _conclude(refusal, now)
     if refusal.probe is None and login is not None and mode is not ProbeMode.OFF:
+        if isinstance(login.state, ProbeSpent):
+            return Stall("LoginDoubtful", _explain_doubt(login.state.message))
         return _ask_database(name, login, records, now)
     if refusal.probe is ProbeOutcome.UNREACHABLE:
         return _wait(refusal, now)
@@ -126,8 +128,7 @@ def _conclude(refusal: Refusal, now: float) -> Decision | None:
     if connection_only and refusal.probe is not ProbeOutcome.ACCEPTED:
         return Stall(
             "LoginDoubtful",
-            f"the worker cannot log in ({told}) and neither could we tell why: no login is tried "
-            "until the secret has a new version or somebody says `wmsctl probe`",
+            _explain_doubt(told),
         )
     if not errors:
         left = refusal.at + REPEAT.delay(refusal.times, jitter=1.0) - now
@@ -135,6 +136,13 @@ def _conclude(refusal: Refusal, now: float) -> Decision | None:
     if now >= refusal.at + KEPT_SECONDS:
         return None
     return Stall("ConfigRejected", f"the worker says: {told}")
+
+
+def _explain_doubt(told: str) -> str:
+    return (
+        f"the worker cannot log in ({told}) and neither could we tell why: no login is tried "
+        "until the secret has a new version or somebody says `wmsctl probe`"
+    )
 
 
 def forget_refusal(records: Records, name: str) -> tuple[Forget, ...]:
