@@ -172,7 +172,7 @@ def _readers(version: VersionKey, world: World) -> tuple[str, ...]:
 def _remove(
     name: str, secret: ObservedSecret, world: World, disk: ObservedDisk
 ) -> Iterator[Action]:
-    if not world.connectors.complete:
+    if not world.connectors.complete or isinstance(secret.previous, Unknown):
         return
     kept = {secret.current.key, *observed_fields(world)}
     if isinstance(secret.previous, SecretVersion):
@@ -241,8 +241,12 @@ def _undelivered(world: World, disk: ObservedDisk) -> Wait | None:
             continue
         if isinstance(secret.previous, Unknown):
             return Wait(secret.previous.fault.reason, secret.previous.fault.message)
+        for key in sorted(named_versions(world)):
+            unread = secret.version(key)
+            if isinstance(unread, Unknown):
+                return Wait(unread.fault.reason, unread.fault.message)
         for version in _versions(secret, world):
             needed = _needed(name, version, world)
             if not version.problem and not needed <= disk.versions.get(version.key, frozenset()):
-                return Wait("FilesMissing", f"waits for the files of {version.key}", 0.0)
+                return Wait("FilesMissing", f"waits for the files of {version.key}")
     return None
