@@ -133,6 +133,11 @@ def _birth(
 def _forgotten(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Forget]:
     if world.revision is None:
         return
+    if world.connectors.complete:
+        there = {delivered_record(name) for name in world.observed_connectors()}
+        for record in sorted(world.records):
+            if record.startswith("delivered/") and record not in there:
+                yield Forget(record)
     for manifest in world.revision.connectors:
         observed = world.connectors.get(manifest.key)
         seen_running = isinstance(observed, ObservedConnector) and observed.state not in (

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.core.action import Remember
+from controller.core.model import RunState, Unknown
+from controller.core.plan import plan
+from controller.core.track import Track, track_record
+from tests import make
+
+AWAY = Unknown(make.AWAY)
+DRIFTED = make.observed_connector(make.rendered(poll_interval_ms="1"))
+TRACK = track_record(make.connector_manifest().key)
+BIRTH = "birth/stage"
+
+
+def kept(**changes: Any) -> dict[str, Any]:
+    """What a cycle tells the store; None is what it takes away."""
+    found = plan(make.world(**changes)).memory
+    return {m.key: m.value if isinstance(m, Remember) else None for m in found}
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {key: value for key, value in make.memory().items() if key not in names}
+
+
+def test_what_is_known_already_is_not_written_again() -> None:
+    assert kept() == {}
+
+
+def test_a_first_converged_cycle_writes_the_birth_record_with_the_cluster() -> None:
+    assert kept(stored=without(BIRTH)) == {
+        BIRTH: {"stage": "main", "cluster_id": "cluster-1", "at": make.NOW}
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"connectors": make.snapshot(DRIFTED)},
+        {"topics": make.snapshot()},
+        {"cluster_id": AWAY},
+        {"revision": make.revision()},
+        {"revision": None},
+    ],
+    ids=["drift", "no topic", "no cluster", "nothing declared", "no revision"],
+)
+def test_there_is_no_birth_before_all_is_as_declared(changes: Any) -> None:
+    assert BIRTH not in kept(stored=without(BIRTH), **changes)
+
+
+def test_an_unreadable_store_is_told_nothing() -> None:
+    assert kept(stored=AWAY) == {}
+
+
+def test_what_converged_is_applied_with_the_versions_it_was_rendered_from() -> None:
+    found = kept(stored=without("applied/connector/oracle", f"applied/{make.topic().key}"))
+    assert found == {
+        "applied/connector/oracle": {"generation": "c1", "versions": ["wms/main/dbInfo/v1"]},
+        f"applied/{make.topic().key}": {"generation": "t1"},
+    }
+
+
+def test_what_differs_is_not_applied() -> None:
+    seen = make.snapshot(DRIFTED)
+    assert "applied/connector/oracle" not in kept(
+        stored=without("applied/connector/oracle"), connectors=seen
+    )
+
+
+def test_the_id_of_a_topic_that_was_seen_is_remembered_and_not_lost_with_the_topic() -> None:
+    name = f"topicId/{make.topic().name}"
+    assert kept(stored=without(name))[name] == {"id": f"id-of-{make.topic().name}"}
+    assert name not in kept(topics=make.snapshot())
+
+
+def test_the_versions_that_a_config_names_are_remembered_as_they_change() -> None:
+    seen = make.snapshot(make.observed_connector(make.rendered("v2")))
+    record = f"delivered/{make.NAME}"
+    assert kept(connectors=seen)[record] == {"wms/main/dbInfo/v2": ["password", "user"]}
+
+
+def test_versions_of_a_connector_that_is_gone_are_forgotten_so_that_no_file_comes_back() -> None:
+    record = f"delivered/{make.NAME}"
+    assert kept(connectors=make.snapshot())[record] is None
+    assert record not in kept(connectors=make.snapshot(fault=make.AWAY))
+
+
+@pytest.mark.parametrize(
+    ("state", "forgotten"),
+    [("RUNNING", True), ("PAUSED", True), ("FAILED", True), ("STOPPED", False), ("PENDING", False)],
+)
+def test_stopped_by_us_is_forgotten_when_it_is_seen_not_stopped(
+    state: str, forgotten: bool
+) -> None:
+    stored = make.memory(**{"stamp/stopped:oracle": {"by": "create"}})
+    seen = make.snapshot(make.observed_connector(state=state))
+    assert ("stamp/stopped:oracle" in kept(stored=stored, connectors=seen)) is forgotten
+
+
+def test_stopped_by_us_stays_while_stopped_is_declared() -> None:
+    manifest = make.connector_manifest(run_state=RunState.STOPPED)
+    stored = make.memory(**{"stamp/stopped:oracle": {"by": "stop"}})
+    found = kept(stored=stored, revision=make.revision((make.topic(),), (manifest,)))
+    assert "stamp/stopped:oracle" not in found
+
+
+def test_a_refusal_of_another_config_is_forgotten() -> None:
+    refusal: dict[str, Any] = {"stamp/refusal:oracle": {"config": "another", "at": 0.0}}
+    assert kept(stored=make.memory() | refusal)["stamp/refusal:oracle"] is None
+
+
+def test_a_track_ends_with_a_converged_observation_and_not_before() -> None:
+    value: dict[str, Any] = {name: getattr(Track("c1", writes=2), name) for name in Track.__slots__}
+    stored = make.memory() | {TRACK: value}
+    assert kept(stored=stored)[TRACK] is None
+    assert TRACK not in kept(stored=stored, connectors=make.snapshot(DRIFTED))
+    assert TRACK not in kept(stored=stored, connectors=make.snapshot(fault=make.AWAY))
+
+
+# --- lost memory ----------------------------------------------------------------------------
+
+
+def held(stored: Any, **changes: Any) -> dict[str, str]:
+    found = plan(make.world(stored=stored, **changes)).steps
+    return {str(step.key): step.decision.reason for step in found}
+
+
+LOST: dict[str, Any] = {"notice": {}}  # a store that knows nothing of this stage
+
+
+def test_with_memory_lost_an_absent_topic_of_our_connector_was_there_once() -> None:
+    needs = frozenset({make.topic().key})
+    declared = make.revision((make.topic(),), (make.connector_manifest(needs=needs),))
+    reasons = held(LOST, revision=declared, topics=make.snapshot())
+    assert reasons[str(make.topic().key)] == "TopicLost"
+
+
+def test_without_a_connector_of_ours_an_empty_store_is_a_first_start() -> None:
+    reasons = held(LOST, topics=make.snapshot(), connectors=make.snapshot())
+    assert reasons[str(make.topic().key)] == "Create"
+
+
+def test_with_memory_lost_a_difference_is_drift_and_a_stop_is_a_person_s() -> None:
+    proofs = {k: v for k, v in make.memory().items() if k.startswith("stamp/probe")}
+    assert held(proofs, connectors=make.snapshot(DRIFTED))["connector/oracle"] == "Repair"
+    stopped = make.snapshot(make.observed_connector(state="STOPPED"))
+    assert held(proofs, connectors=stopped)["connector/oracle"] == "StoppedByHand"
+
+
+def test_a_connector_with_another_mark_does_not_tell_that_memory_was_lost() -> None:
+    foreign = make.rendered(**{"x-wms.managed-by": "wms-connector-val"})
+    seen = make.snapshot(make.observed_connector(foreign))
+    assert held(LOST, connectors=seen, topics=make.snapshot())["connector/oracle"] == "OtherMark"
