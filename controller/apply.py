@@ -64,6 +64,14 @@ class Outcome:
     step: Step
     applied: tuple[Applied, ...] = ()
     held: Decision | None = None
+    untracked: Fault | None = None  # why it could not be counted: nothing paces the next try
+
+    @property
+    def moved(self) -> bool:
+        """Whether the next cycle should come at once: it has something new to see."""
+        if not self.applied or self.untracked is not None:
+            return False
+        return self.fault is None or self.step.key.kind not in OWN_KINDS  # those are never held
 
     @property
     def fault(self) -> Fault | None:
@@ -125,8 +133,7 @@ class Applier:
             if applied[-1].fault is not None:
                 break
         outcome = Outcome(step, tuple(applied))
-        self._track(outcome)
-        return outcome
+        return replace(outcome, untracked=self._track(outcome))
 
     def _held(self, step: Step, act: Act) -> Decision | None:
         """Look once more, right before acting, whether a person said stop meanwhile."""
@@ -154,7 +161,7 @@ class Applier:
         self._told(step, applied)
         return applied
 
-    def _track(self, outcome: Outcome) -> None:
+    def _track(self, outcome: Outcome) -> Fault | None:
         """Count what failed and what was written, so that the next plan can pace it."""
         step, now = outcome.step, self._clock.now()
         track = step.standing.track
@@ -163,12 +170,13 @@ class Applier:
         elif isinstance(step.decision, Act) and step.decision.signature and outcome.applied:
             track = after_write(track, now=now, wrote=step.decision.signature)
         else:
-            return
+            return None
         try:
             for action in keep_track(self._store.load(), step.key, track):
                 self._remember(action)
-        except Fault:
-            return  # memory may only slow us down; without a store nothing more is written anyway
+        except Fault as fault:
+            return fault
+        return None
 
     def _remember(self, action: Remember | Forget) -> None:
         match action:

@@ -49,7 +49,8 @@ class CycleReport:
 
     @property
     def acted(self) -> bool:
-        return any(outcome.applied for outcome in self.outcomes)
+        """Whether something moved, so that there is more to see at once."""
+        return any(outcome.moved for outcome in self.outcomes)
 
     @property
     def complete(self) -> bool:

@@ -201,7 +201,7 @@ def _settle(
         return Act(switch, reason, message, difference=difference)
     if memory.restart_due and observed.state not in ("STOPPED", "PAUSED"):
         return Act(
-            (Forget(restart_record(name)), Restart(name, only_failed=False)),
+            (Restart(name, only_failed=False), Forget(restart_record(name))),
             "ReadSecretsAgain",
             f"the secret files that connector {name} names were missing and are there now",
             difference=Difference.ROTATION,

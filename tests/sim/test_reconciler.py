@@ -1,0 +1,399 @@
+"""The whole controller on fake systems in virtual time; what is asserted is what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from controller.core.faults import Denied, Unavailable
+from controller.core.hold import suspend_record
+from controller.core.model import ProbeMode, RunState, connector_key
+from controller.core.stage import Stage
+from tests.fakes.connect import REBALANCE, Say, TimeOut
+from tests.fakes.kafka import unavailable
+from tests.make import NAME
+from tests.sim.world import DATA, HISTORY, Controller, Mishap, SimWorld
+
+AWAY = Unavailable("Away", "made to fail")
+
+
+def settled(**changes: object) -> tuple[SimWorld, Controller]:
+    world = SimWorld(**changes)  # type: ignore[arg-type]
+    controller = Controller(world)
+    controller.settle()
+    controller.stay_quiet(2)
+    return world, controller
+
+
+def kinds(world: SimWorld, since: int = 0) -> list[str]:
+    """Name the effects on Kafka and Connect."""
+    return [e.kind for e in world.effects[since:] if e.system in ("kafka", "connect")]
+
+
+def test_a_new_stage_becomes_as_declared_and_stays_so() -> None:
+    world = SimWorld()
+    controller = Controller(world)
+    controller.settle()
+    controller.stay_quiet()
+    assert world.snapshots == 1
+
+
+def test_so_does_an_ephemeral_one() -> None:
+    world, _ = settled(stage=Stage("feat-demo"))
+    assert f"feat-demo.{DATA}" in world.kafka.topics
+
+
+# --- drift by hand ----------------------------------------------------------------------------
+
+EDITS: dict[str, Callable[[SimWorld], object]] = {
+    "config": lambda w: w.edit("PUT", f"/connectors/{NAME}/config", {**w.config, "x": "y"}),
+    "a key taken away": lambda w: w.edit(
+        "PUT",
+        f"/connectors/{NAME}/config",
+        {k: v for k, v in w.config.items() if k != "database.port"},
+    ),
+    "pause": lambda w: w.edit("PUT", f"/connectors/{NAME}/pause"),
+    "deletion": lambda w: w.edit("DELETE", f"/connectors/{NAME}"),
+    "less retention": lambda w: w.kafka.topics[DATA].config.update({"retention.ms": "7"}),
+    "history expires": lambda w: w.kafka.topics[HISTORY].config.update({"retention.ms": "7"}),
+    "a file lost": lambda w: w.files.versions.clear(),
+    "ready lost": lambda w: setattr(w.files, "ready", None),
+    "memory lost": lambda w: w.lose_memory(),
+    "worker replaced": lambda w: w.replace_worker(),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("settle", [0.0, 0.4])
+def test_what_is_changed_by_hand_is_put_right_and_costs_no_snapshot(
+    edit: str, settle: float
+) -> None:
+    world, controller = settled(settle=settle)
+    EDITS[edit](world)
+    controller.settle()
+    controller.stay_quiet()
+    assert world.snapshots == 1
+    assert not world.database.failed
+
+
+def test_a_replaced_worker_gets_its_secrets_before_it_starts() -> None:
+    world, _ = settled()
+    world.replace_worker()
+    Controller(world).settle()
+    assert not world.database.failed
+
+
+def test_a_connector_that_somebody_stopped_stays_stopped_until_somebody_resumes_it() -> None:
+    world, controller = settled()
+    world.edit("PUT", f"/connectors/{NAME}/stop")
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    controller.run(100)
+    assert world.connect.world.connectors[NAME].target == "STOPPED"
+    assert "x" in world.config
+    world.edit("PUT", f"/connectors/{NAME}/resume")
+    controller.settle()
+    controller.stay_quiet()
+
+
+def test_on_an_ephemeral_stage_it_is_resumed() -> None:
+    world, controller = settled(stage=Stage("feat-demo"))
+    world.edit("PUT", f"/connectors/{NAME}/stop")
+    controller.settle()
+
+
+def test_more_retention_by_hand_is_told_and_left_on_a_named_stage() -> None:
+    world, controller = settled()
+    world.kafka.topics[DATA].config["retention.ms"] = "99999"
+    controller.run(30)
+    assert world.kafka.topics[DATA].config["retention.ms"] == "99999"
+
+
+def test_a_lost_topic_is_not_made_again_on_a_named_stage() -> None:
+    world, controller = settled()
+    world.kafka.drop(DATA)
+    controller.run(30)
+    assert DATA not in world.kafka.topics
+
+
+def test_a_topic_that_was_lost_together_with_the_memory_is_not_made_again() -> None:
+    world, controller = settled()
+    world.kafka.drop(DATA)
+    world.lose_memory()
+    controller.run(100)
+    assert DATA not in world.kafka.topics
+
+
+def test_a_rival_who_writes_the_same_field_again_and_again_is_answered_less_and_less() -> None:
+    world, controller = settled()
+    before = len(world.effects)
+    hours = 6
+    start = world.clock.time
+    while world.clock.time < start + hours * 3600:
+        world.kafka.topics[DATA].config["retention.ms"] = "7"
+        world.connect.world.commit(NAME, {"a": 1}, {"b": 1})
+        report = controller.cycle()
+        world.clock.sleep(controller.pace(report))
+    writes = kinds(world, before)
+    assert len(writes) <= 8, writes
+
+
+# --- rotations --------------------------------------------------------------------------------
+
+
+def test_a_rotated_password_reaches_the_connector_and_the_old_files_go_later() -> None:
+    world, controller = settled()
+    first = set(world.files.versions)
+    world.rotate("second-password")
+    controller.settle()
+    world.rotate("third-password")
+    controller.settle()
+    assert first & set(world.files.versions)
+    controller.run(60)
+    assert not first & set(world.files.versions) - {
+        k for k in world.files.versions if "broker" in k.path
+    }
+    controller.stay_quiet()
+    assert not any("password" in key[1] for key in world.database.failed)
+
+
+@pytest.mark.parametrize("mode", [ProbeMode.REQUIRED, ProbeMode.ADVISORY])
+def test_a_wrong_password_never_reaches_the_connector(mode: ProbeMode) -> None:
+    world = SimWorld()
+    world.commit(probe=mode)
+    controller = Controller(world)
+    controller.settle()
+    good = dict(world.config)
+    world.rotate("wrong-password", works=False)
+    controller.run(500)
+    assert world.config == good
+    assert world.database.failed.total() == 1
+    world.rotate("right-password")
+    controller.settle()
+    controller.stay_quiet()
+
+
+def test_a_wrong_password_for_a_new_stage_creates_nothing() -> None:
+    world = SimWorld()
+    world.rotate("wrong-password", works=False)
+    world.database.passwords.clear()
+    controller = Controller(world)
+    controller.run(200)
+    assert not world.connect.world.connectors
+    assert world.database.failed.total() == 1
+    world.rotate("right-password")
+    controller.settle()
+
+
+def test_a_database_that_is_away_is_tried_with_patience_and_nothing_is_counted() -> None:
+    world = SimWorld()
+    world.database.away = True
+    controller = Controller(world)
+    controller.run(200)
+    assert not world.connect.world.connectors
+    world.database.away = False
+    controller.settle(200)
+    controller.stay_quiet()
+
+
+def test_a_database_that_answers_without_a_verdict_is_logged_in_to_twice_at_most() -> None:
+    world = SimWorld()
+    world.database.mute = True
+    controller = Controller(world)
+    controller.run(1000)
+    assert world.database.failed.total() == 2
+    world.database.mute = False
+    world.rotate("second-password")
+    controller.settle()
+
+
+def test_a_crash_in_a_login_counts_as_a_failed_one() -> None:
+    world = SimWorld()
+    world.fate = lambda e: Mishap.CRASH_AFTER if e.kind == "Probe" else Mishap.OK
+    Controller(world).run(100)
+    assert world.database.logins == 2
+
+
+# --- refused configs --------------------------------------------------------------------------
+
+
+def test_a_refused_config_is_explained_by_one_probe_and_one_validation_in_an_hour() -> None:
+    world, controller = settled()
+    good = dict(world.config)
+    bad = world.connector({"poll.interval.ms": "nonsense"}, generation="c2")
+    before, logins = len(world.effects), world.database.logins
+    world.commit(bad)
+    start = world.clock.time
+    while world.clock.time < start + 3000:
+        controller.run(1)
+    assert world.config == good
+    assert kinds(world, before) == ["PutConfig", "Validate"]
+    assert world.database.logins - logins <= 3
+    world.commit(world.connector(generation="c3"))
+    controller.settle()
+    controller.stay_quiet()
+
+
+def test_what_was_accepted_since_its_refusal_is_repaired_like_anything_else() -> None:
+    world, controller = settled()
+    world.connect.server.fail("PUT", f"/connectors/{NAME}/config", _refuse(), times=1)
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    controller.settle()
+    controller.stay_quiet()
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    controller.settle()
+
+
+def _refuse() -> Say:
+    return Say(400, "Connector configuration is invalid and contains the following 1 error(s):\nx")
+
+
+# --- outages ----------------------------------------------------------------------------------
+
+OUTAGES: dict[str, tuple[Callable[[SimWorld], None], Callable[[SimWorld], None]]] = {
+    "kafka": (
+        lambda w: setattr(w.kafka, "outage", unavailable()),
+        lambda w: setattr(w.kafka, "outage", None),
+    ),
+    "connect": (
+        lambda w: w.stop_worker(),
+        lambda w: setattr(w, "connect_may_run", True),
+    ),
+    "secrets": (
+        lambda w: setattr(w.secrets, "outage", AWAY),
+        lambda w: setattr(w.secrets, "outage", None),
+    ),
+    "store": (
+        lambda w: setattr(w.store, "broken", AWAY),
+        lambda w: setattr(w.store, "broken", None),
+    ),
+    "files": (
+        lambda w: setattr(w.files, "broken", Denied("Denied", "made to fail")),
+        lambda w: setattr(w.files, "broken", None),
+    ),
+    "database": (
+        lambda w: setattr(w.database, "away", True),
+        lambda w: setattr(w.database, "away", False),
+    ),
+}
+
+
+@pytest.mark.parametrize("system", OUTAGES)
+def test_an_outage_changes_nothing_and_calls_no_more_than_health(system: str) -> None:
+    world, controller = settled()
+    begin, end = OUTAGES[system]
+    begin(world)
+    before, start = len(world.effects), world.clock.time
+    cycles = 0
+    while world.clock.time < start + 2 * 3600:
+        controller.run(1)
+        cycles += 1
+    assert kinds(world, before) == []
+    assert cycles <= 1.1 * 2 * 3600 / 13.5
+    end(world)
+    controller.settle(10)
+    controller.stay_quiet()
+    assert world.snapshots == 1
+
+
+@pytest.mark.parametrize("system", OUTAGES)
+def test_a_stage_that_starts_in_an_outage_waits_and_then_becomes_as_declared(system: str) -> None:
+    world = SimWorld()
+    begin, end = OUTAGES[system]
+    begin(world)
+    controller = Controller(world)
+    start, cycles = world.clock.time, 0
+    while world.clock.time < start + 3600:
+        controller.run(1)
+        cycles += 1
+    assert cycles <= 1.2 * 3600 / 13.5 + 30
+    end(world)
+    controller.settle(100)
+    controller.stay_quiet()
+    assert world.snapshots == 1
+    assert not world.database.failed
+
+
+def test_an_unreadable_volume_on_a_new_task_is_tried_at_the_usual_pace() -> None:
+    world, controller = settled()
+    world.replace_worker()
+    world.fate = lambda e: Mishap.DENIED if e.system == "files" else Mishap.OK
+    start, cycles = world.clock.time, 0
+    while world.clock.time < start + 3600 and cycles < 1000:
+        controller.run(1)
+        cycles += 1
+    assert cycles <= 1.2 * 3600 / 13.5
+    world.fate = lambda _e: Mishap.OK
+    controller.settle()
+    controller.stay_quiet()
+    assert not world.database.failed
+
+
+def test_a_store_that_can_be_read_and_not_written_spins_nobody() -> None:
+    world, controller = settled()
+    world.fate = lambda e: Mishap.BUSY if e.system == "store" else Mishap.OK
+    start, cycles = world.clock.time, 0
+    while world.clock.time < start + 3600 and cycles < 1000:
+        world.kafka.topics[DATA].config["retention.ms"] = "7"
+        world.edit("DELETE", f"/connectors/{NAME}")
+        controller.run(1)
+        cycles += 1
+    assert cycles <= 1.2 * 3600 / 13.5
+    world.fate = lambda _e: Mishap.OK
+    controller.settle()
+
+
+# --- suspended --------------------------------------------------------------------------------
+
+
+def test_what_is_suspended_is_left_alone_and_taken_up_again() -> None:
+    world, controller = settled()
+    world.store.put(
+        suspend_record(connector_key(NAME)), {"reason": "test"}, expires=world.clock.now() + 600
+    )
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    controller.run(10)
+    assert "x" in world.config
+    controller.run(60)
+    controller.settle()
+
+
+def test_declared_stopped_and_running_again() -> None:
+    world, controller = settled()
+    world.commit(world.connector(generation="c2", run_state=RunState.STOPPED))
+    controller.settle()
+    controller.stay_quiet()
+    world.commit(world.connector(generation="c3"))
+    controller.settle()
+    controller.stay_quiet()
+    assert world.snapshots == 1
+
+
+def test_a_restart_that_a_rebalance_refuses_is_not_forgotten() -> None:
+    world, controller = settled()
+    world.files.versions.clear()
+    world.connect.world._start(NAME, tasks=True)
+    world.work()
+    assert any(world.differences())
+    world.connect.server.fail("POST", "/restart", REBALANCE, times=3)
+    controller.settle()
+    controller.stay_quiet()
+
+
+def test_a_create_whose_answer_was_lost_is_not_made_twice() -> None:
+    world = SimWorld()
+    world.connect.server.fail("POST", "/connectors", TimeOut(applied=True))
+    controller = Controller(world)
+    controller.settle()
+    controller.stay_quiet()
+    assert world.snapshots == 1
+
+
+def test_removing_a_manifest_deletes_nothing() -> None:
+    world, controller = settled()
+    world.commit(topics=world.topics[1:])
+    world.manifest = replace(world.manifest, needs=frozenset(t.key for t in world.topics))
+    controller.run(30)
+    assert DATA in world.kafka.topics
+    controller.stay_quiet()
