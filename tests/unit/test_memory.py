@@ -151,6 +151,6 @@ def test_with_memory_lost_a_difference_is_drift_and_a_stop_is_a_person_s() -> No
 
 
 def test_a_connector_with_another_mark_does_not_tell_that_memory_was_lost() -> None:
-    foreign = make.rendered(**{"x-wms.managed-by": "wms-connector-val"})
+    foreign = {**make.rendered(), "x-wms.managed-by": "wms-connector-val"}
     seen = make.snapshot(make.observed_connector(foreign))
     assert held(LOST, connectors=seen, topics=make.snapshot())["connector/oracle"] == "OtherMark"
