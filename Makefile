@@ -44,7 +44,7 @@ bench: setup ## measure on the real stack beside a raw script; writes build/benc
 	@$(BIN)/python -m devstack.bench --write-page
 
 synth: $(STAMP) ## write STAGE's CloudFormation into build/cdk.out/STAGE; CONFIG stands in for AWS
-	@PATH="$$($(BIN)/python -m infra_cdk.node):$$PATH" $(BIN)/python -m infra_cdk --stage "$(STAGE)" --config "$(CONFIG)" --out "build/cdk.out/$(STAGE)"
+	@$(BIN)/python -m infra_cdk --stage "$(STAGE)" --config "$(CONFIG)" --out "build/cdk.out/$(STAGE)"
 
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format --quiet .

@@ -15,6 +15,7 @@ from infra_cdk.environment_config import (
     get_full_environment_config,
     parse_stage,
 )
+from infra_cdk.node import use_packaged_node
 from infra_cdk.secret_source import (
     FileSecrets,
     SecretsManagerSecrets,
@@ -25,6 +26,7 @@ from infra_cdk.secret_source import (
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
+    use_packaged_node()
     from infra_cdk.app import new_app, synthesize  # node starts here, which takes seconds
 
     app = new_app(options.out)

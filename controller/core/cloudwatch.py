@@ -1,0 +1,75 @@
+"""What CloudWatch is told, as data: the exporter publishes exactly these, the alarms watch these.
+
+Detail stays with Prometheus: each name costs money per stage and connector. Every metric has the
+dimension Stage, where the worst connector counts, so no alarm can watch a name that nobody sends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+NAMESPACE: Final = "WmsConnector"
+STAGE: Final = "Stage"
+CONNECTOR: Final = "Connector"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One metric; `per_connector` publishes it also by [Stage, Connector]."""
+
+    name: str
+    unit: str  # a unit of CloudWatch
+    help: str
+    per_connector: bool = False
+
+
+PULSE: Final = Published("Pulse", "Count", "1 at the end of each cycle.")
+CONNECT_UP: Final = Published("ConnectUp", "Count", "1 when Connect answered this cycle, else 0.")
+OBSERVATION_AGE: Final = Published(
+    "ObservationAge", "Seconds", "Age of the last complete observation."
+)
+REVISION_STALE: Final = Published(
+    "RevisionStaleAge", "Seconds", "How long the newest manifests have been refused; 0 if not."
+)
+HELD: Final = Published("Held", "Count", "Steps that wait for a person.")
+NOT_ACTING: Final = Published(
+    "NotActingAge",
+    "Seconds",
+    "Longest time that anything has been frozen, suspended, observe-only, contended or leaderless.",
+)
+FAULTS: Final = Published("Faults", "Count", "Faults of other systems this cycle.")
+ACTIONS: Final = Published("Actions", "Count", "Actions this cycle.")
+NOT_SYNCED: Final = Published("NotSynced", "Count", "1 while not as declared.", True)
+NOT_READY: Final = Published("NotReady", "Count", "1 while declared running and not running.", True)
+NOT_HEALTHY: Final = Published("NotHealthy", "Count", "1 while getting nowhere.", True)
+LAG: Final = Published("Lag", "Seconds", "How far Kafka is behind the source.", True)
+HEARTBEAT_AGE: Final = Published(
+    "HeartbeatAge", "Seconds", "Age of Debezium's newest heartbeat record.", True
+)
+RESTARTS: Final = Published("Restarts", "Count", "Restarts this cycle.", True)
+RESTART_BUDGET_SPENT: Final = Published(
+    "RestartBudgetSpent", "Count", "1 while no restart is left in the budget.", True
+)
+SECRET_FALLBACK: Final = Published(
+    "SecretFallback", "Count", "Secrets in use from the default path."
+)
+
+PUBLISHED: Final = (
+    PULSE,
+    CONNECT_UP,
+    OBSERVATION_AGE,
+    REVISION_STALE,
+    HELD,
+    NOT_ACTING,
+    FAULTS,
+    ACTIONS,
+    NOT_SYNCED,
+    NOT_READY,
+    NOT_HEALTHY,
+    LAG,
+    HEARTBEAT_AGE,
+    RESTARTS,
+    RESTART_BUDGET_SPENT,
+    SECRET_FALLBACK,
+)
