@@ -36,9 +36,9 @@ test: setup check ## all tests, unit to end to end
 check: $(STAMP) ## format, lint, types, import contracts, unit and property tests
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
-	@mkdir -p build; $(BIN)/lint-imports --no-cache > build/imports.log 2>&1 || { cat build/imports.log; exit 1; }
-	@$(BIN)/python -m pytest tests/unit tests/property -q -n 2
+	@mkdir -p build; ($(BIN)/mypy && $(BIN)/lint-imports --no-cache) > build/static.log 2>&1 & static=$$!; \
+	$(BIN)/python -m pytest tests/unit tests/property -q -n 2; tested=$$?; \
+	wait $$static || { cat build/static.log; exit 1; }; tail -n 1 build/static.log; exit $$tested
 
 bench: setup ## measure on the real stack beside a raw script; writes build/bench.json
 	@$(BIN)/python -m devstack.bench --write-page
