@@ -73,6 +73,7 @@ HISTORY_TOPIC: Final = (
         texts=("schema history topic…option", "schema history topic…should have one partit"),
         command="kafka-configs.sh --alter --entity-type topics --entity-name <history topic> "
         "--add-config retention.ms=-1,retention.bytes=-1 --bootstrap-server <brokers>",
+        silent=True,
     ),
     Failure(
         "SnapshotForbidden", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
@@ -112,6 +113,7 @@ EVENTS: Final = (
         "Set log.mining.transaction.retention.ms and the events threshold to 0; decide about a new "
         "snapshot.",
         texts=("is being abandoned", "will be abandoned"),
+        silent=True,
     ),
     Failure(
         "LongTransaction", ORACLE, PERMANENT, WAIT, STOPPED, DBA,
@@ -120,12 +122,14 @@ EVENTS: Final = (
         texts=("offset scn…has not changed in",),
         command="SELECT s.sid, s.username, t.start_date FROM v$transaction t "
         "JOIN v$session s ON s.taddr = t.addr ORDER BY t.start_date;",
+        silent=True,
     ),
     Failure(
         "NothingCaptured", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
         "The list of tables matches none that the connector can see.",
         "Check the names in the manifest, upper case as in Oracle, and the grants.",
         texts=("no changes will be captured",),
+        silent=True,
     ),
     Failure(
         "HeartbeatQueryFailed", CONFIG, PERMANENT, HOLD, STOPPED, DBA,

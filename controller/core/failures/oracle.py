@@ -219,6 +219,7 @@ DATABASE: Final = (
         "Log all columns of the table. Rows changed before stay incomplete.",
         texts=("not configured with supplemental logging",),
         command="ALTER TABLE <schema>.<table> ADD SUPPLEMENTAL LOG DATA (ALL) COLUMNS;",
+        silent=True,
     ),
     Failure(
         "ArchiveLogOff", ORACLE, PERMANENT, HOLD, STOPPED, DBA,

@@ -77,3 +77,4 @@ class Failure:
     command: str = ""  # SQL or shell, ready to paste after replacing what stands in <>
     tries: int = 0  # restarts before it is left to a person
     wrapper: bool = False  # says that something failed, not what
+    silent: bool = False  # the connector runs on: that it runs does not disprove this

@@ -1,0 +1,274 @@
+"""What the worker's log adds to the observation of a connector.
+
+Connect's REST API says RUNNING of a connector that tries again for ever; the worker's log says why.
+Kept is what each diagnosis was, since when, how often: no line, no row, no statement. A line speaks
+of a connector by the worker's own word only, `connector.context`, or the client id of its
+producer; what stands elsewhere in it may be anybody's text. Evidence is never obeyed: it alone is
+no ground for an action that cannot be undone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from controller.core.failure import Diagnosis, Failure, Severity, System, diagnose, known
+from controller.core.model import Json
+
+LOOK_BACK: Final = 600.0  # seconds; what is older when it is first read tells of another life
+KEEP: Final = 6 * 3600.0  # seconds after the last line; a loop writes one each ten seconds
+MOST: Final = 16  # diagnoses of one connector
+APART: Final = 1.0  # seconds; the lines that one try leaves are one occurrence
+
+_CONTEXT: Final = re.compile(r"\[(?P<name>.+)\|(?:worker|task-\d+(?:\|offsets)?)\]\s*")
+_CLIENT: Final = re.compile(
+    r"\[Producer clientId=connector-producer-(?P<name>[^\],]+)-\d+(?:, transactionalId=[^\]]*)?\]"
+)
+_THREAD: Final = re.compile(r"kafka-producer-network-thread \| connector-producer-(?P<name>.+)-\d+")
+_LOGGER: Final = re.compile(r"[\w.$-]{1,200}")
+_CODE: Final = re.compile(r"(?:ORA-\d{5}|SQLSTATE [0-9A-Z]{5})")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """A line at WARN or worse of the worker's log, capped and scrubbed."""
+
+    at: float  # seconds since the epoch, by the worker's clock
+    level: str
+    logger: str
+    message: str
+    trace: str = ""  # with the exception's class and message before the stack
+    context: str = ""  # connector.context
+    thread: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.message}\n{self.trace}" if self.trace else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One diagnosis that lines led to; all of it may leave the worker's machine."""
+
+    failure: str
+    system: System
+    first_seen: float
+    last_seen: float
+    count: int  # occurrences at least a second apart
+    logger: str
+    codes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> Failure | None:
+        return known(self.failure, self.system)
+
+
+Found: TypeAlias = tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceBook:
+    """What this worker's log told, by connector of ours, and beside it of the worker itself."""
+
+    connectors: Mapping[str, Found] = MappingProxyType({})
+    worker: Found = ()  # shown, and never held against a connector
+    unrecognised: int = 0  # lines of ours that no known failure fits
+    foreign: int = 0  # lines of connectors that are not ours
+    stale: int = 0
+
+    def of(self, connector: str) -> Found:
+        return self.connectors.get(connector, ())
+
+
+def connector_of(line: WorkerLine) -> str | None:
+    """Name the connector that the worker says this line is about."""
+    for pattern, text in ((_CONTEXT, line.context), (_THREAD, line.thread)):
+        match = pattern.fullmatch(text)
+        if match:
+            return match["name"]
+    match = _CLIENT.match(line.message)
+    return match["name"] if match else None
+
+
+def gather(
+    book: EvidenceBook, lines: Iterable[WorkerLine], ours: Collection[str], now: float
+) -> EvidenceBook:
+    """Add lines; the same lines in one call or in many give the same book."""
+    connectors = dict(book.connectors)
+    worker = book.worker
+    unrecognised, foreign, stale = book.unrecognised, book.foreign, book.stale
+    for line in lines:
+        name = connector_of(line)
+        if line.at < now - LOOK_BACK:
+            stale += 1
+        elif name is not None and name not in ours:
+            foreign += 1
+        else:
+            diagnosis = diagnose(line.text)
+            if not diagnosis.known:
+                unrecognised += 1
+            elif name is None:
+                worker = _add(worker, line, diagnosis, now)
+            else:
+                connectors[name] = _add(connectors.get(name, ()), line, diagnosis, now)
+    return EvidenceBook(MappingProxyType(connectors), worker, unrecognised, foreign, stale)
+
+
+def expire(book: EvidenceBook, now: float, well: Mapping[str, float]) -> EvidenceBook:
+    """Forget what is over: not seen for long, or before its connector was seen to be well.
+
+    `well` says of a connector when it last got on: an offset that moved, an event, a heartbeat.
+    What a connector suffers in silence stays, since it gets on all the same.
+    """
+    connectors = {
+        name: tuple(e for e in found if _lasts(e, now, well.get(name)))
+        for name, found in book.connectors.items()
+    }
+    return replace(
+        book,
+        connectors=MappingProxyType({name: found for name, found in connectors.items() if found}),
+        worker=tuple(e for e in book.worker if _lasts(e, now, None)),
+    )
+
+
+def telling(found: Found) -> Evidence | None:
+    """Choose what to say of a connector: the gravest cause, the newest of them; noise is none."""
+    speaking = [e for e in found if e.row is not None and e.row.severity is not Severity.NOISE]
+    return max(speaking, key=_weight, default=None)
+
+
+# --- what travels: a digest in the state store, for a leader beside another worker ----------
+
+
+def digest(book: EvidenceBook) -> Json:
+    return {name: [_written(e) for e in found] for name, found in sorted(book.connectors.items())}
+
+
+def read_digest(value: Json) -> Mapping[str, Found]:
+    """Read another controller's digest; what does not look like one is left out."""
+    if not isinstance(value, dict):
+        return MappingProxyType({})
+    read = {
+        name: tuple(e for item in items[:MOST] if (e := _evidence(item)))
+        for name, items in value.items()
+        if isinstance(items, list)
+    }
+    return MappingProxyType({name: found for name, found in read.items() if found})
+
+
+def merge(one: Mapping[str, Found], other: Mapping[str, Found]) -> Mapping[str, Found]:
+    """Put the evidence of several workers together: of each diagnosis first, last and count."""
+    names = sorted({*one, *other})
+    return MappingProxyType(
+        {name: _merged(one.get(name, ()), other.get(name, ())) for name in names}
+    )
+
+
+# --- within ---------------------------------------------------------------------------------
+
+_GRAVITY: Final = {Severity.DATA: 3, Severity.STOPPED: 2, Severity.DEGRADED: 1, Severity.NOISE: 0}
+
+
+def _weight(evidence: Evidence) -> tuple[bool, int, float]:
+    row = evidence.row
+    if row is None:
+        return (False, 0, evidence.last_seen)
+    return (not row.wrapper, _GRAVITY[row.severity], evidence.last_seen)
+
+
+def _lasts(evidence: Evidence, now: float, well: float | None) -> bool:
+    if evidence.last_seen < now - KEEP:
+        return False
+    if well is None or evidence.last_seen > well:
+        return True
+    return evidence.row is not None and evidence.row.silent
+
+
+def _add(found: Found, line: WorkerLine, diagnosis: Diagnosis, now: float) -> Found:
+    at = min(line.at, now)  # a clock that runs ahead must not make evidence that outlives us
+    new = Evidence(
+        failure=diagnosis.failure.id,
+        system=diagnosis.system,
+        first_seen=at,
+        last_seen=at,
+        count=1,
+        logger=line.logger if _LOGGER.fullmatch(line.logger) else "",
+        codes=diagnosis.codes,
+        classes=diagnosis.classes,
+    )
+    for position, old in enumerate(found):
+        if _same(old, new):
+            return (*found[:position], _joined(old, new), *found[position + 1 :])
+    return tuple(sorted((*found, new), key=lambda e: e.last_seen)[-MOST:])
+
+
+def _same(one: Evidence, other: Evidence) -> bool:
+    return (one.failure, one.system) == (other.failure, other.system)
+
+
+def _joined(old: Evidence, new: Evidence) -> Evidence:
+    another = abs(new.last_seen - old.last_seen) >= APART
+    return replace(
+        old,
+        first_seen=min(old.first_seen, new.first_seen),
+        last_seen=max(old.last_seen, new.last_seen),
+        count=old.count + (new.count if another else 0),
+        codes=old.codes or new.codes,
+        classes=old.classes or new.classes,
+    )
+
+
+def _merged(one: Found, other: Found) -> Found:
+    merged = list(one)
+    for new in other:
+        for position, old in enumerate(merged):
+            if _same(old, new):
+                merged[position] = replace(_joined(old, new), count=old.count + new.count)
+                break
+        else:
+            merged.append(new)
+    return tuple(sorted(merged, key=lambda e: e.last_seen)[-MOST:])
+
+
+def _written(evidence: Evidence) -> Json:
+    return {
+        "failure": evidence.failure,
+        "system": str(evidence.system),
+        "firstSeen": evidence.first_seen,
+        "lastSeen": evidence.last_seen,
+        "count": evidence.count,
+        "logger": evidence.logger,
+        "codes": list(evidence.codes),
+        "classes": list(evidence.classes),
+    }
+
+
+def _evidence(item: Json) -> Evidence | None:
+    if not isinstance(item, dict):
+        return None
+    failure, system = item.get("failure"), item.get("system")
+    first, last, count = item.get("firstSeen"), item.get("lastSeen"), item.get("count")
+    if not (isinstance(failure, str) and known(failure) and system in set(System)):
+        return None
+    if not (isinstance(first, int | float) and isinstance(last, int | float)):
+        return None
+    return Evidence(
+        failure=failure,
+        system=System(str(system)),
+        first_seen=float(first),
+        last_seen=float(last),
+        count=count if isinstance(count, int) else 1,
+        logger=next(iter(_texts([item.get("logger")], _LOGGER)), ""),
+        codes=_texts(item.get("codes"), _CODE),
+        classes=_texts(item.get("classes"), _LOGGER),
+    )
+
+
+def _texts(value: Json, shape: re.Pattern[str]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(text for text in value[:8] if isinstance(text, str) and shape.fullmatch(text))
