@@ -312,13 +312,13 @@ def _after_refusal(
     refusal = read_refusal(world.records, manifest.name, desired.config)
     if refusal is None:
         return None
-    login = resolution.login
-    named = login is not None and login.version in desired.rendered  # else it was not refused
+    if resolution.behind is not None and resolution.behind[0] == "LoginUnproved":
+        return Wait(*resolution.behind)  # what was refused may be old news in a moment
     return decide_refused(
         manifest,
         desired.config,
         refusal,
-        login if named else None,
+        resolution.rendered,
         records=world.records,
         mode=world.policy.probe,
         now=world.now,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.core.model import (
@@ -68,6 +68,7 @@ class Resolution:
     desired: DesiredConnector | Unresolved
     login: LoginNeed | None = None
     behind: tuple[str, str] | None = None  # reason, message
+    rendered: LoginNeed | None = None  # the login of the versions that it was rendered from
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,9 @@ def resolve(manifest: ConnectorManifest, named: Collection[VersionKey], vault: V
             name: choose(secret, named, lambda v, n=name: _state(manifest, currents, vault, n, v))  # type: ignore[misc]
             for name, secret in secrets.items()
         }
-        return _render(manifest, secrets, choices, login, vault)
+        found = _render(manifest, secrets, choices, login, vault)
+        chosen = {n: choice.version for n, choice in choices.items() if choice.version is not None}
+        return replace(found, rendered=_login_need(manifest, chosen, vault))
     except _Unusable as why:
         return Resolution(Unresolved(manifest, why.reason, why.message, why.retry), login)
 
@@ -151,18 +154,18 @@ def _gap(manifest: ConnectorManifest, name: str, version: SecretVersion) -> _Unu
 
 
 def _login_need(
-    manifest: ConnectorManifest, currents: Mapping[str, SecretVersion], vault: Vault
+    manifest: ConnectorManifest, versions: Mapping[str, SecretVersion], vault: Vault
 ) -> LoginNeed | None:
     names = sorted(_login_names(manifest))
-    if not names or currents[names[-1]].problem:
+    if not names or versions[names[-1]].problem:
         return None
     try:
-        login = _login(manifest, currents)
+        login = _login(manifest, versions)
     except _Unusable:  # told where a version is chosen: an older one may still do
         return None
     if login is None:
         return None
-    version = currents[names[-1]].key
+    version = versions[names[-1]].key
     state = read_probe(vault.records, version, login.address, vault.probe, vault.now)
     return LoginNeed(version, login, state)
 

@@ -7,16 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.faults import Denied, Unavailable
+from controller.core.faults import Denied
 from controller.core.hold import suspend_record
 from controller.core.model import ProbeMode, RunState, connector_key
 from controller.core.stage import Stage
 from tests.fakes.connect import REBALANCE, Say, TimeOut
 from tests.fakes.kafka import unavailable
 from tests.make import NAME
-from tests.sim.world import DATA, HISTORY, Controller, Mishap, SimWorld
-
-AWAY = Unavailable("Away", "made to fail")
+from tests.sim.world import AWAY, DATA, HISTORY, Controller, Mishap, SimWorld
 
 
 def settled(**changes: object) -> tuple[SimWorld, Controller]:

@@ -25,6 +25,7 @@ from controller.core.faults import (
     OutcomeUnknown,
     Rejected,
     Transient,
+    Unavailable,
 )
 from controller.core.model import (
     ConnectorManifest,
@@ -60,6 +61,7 @@ from tests.fakes.secrets import FakeSecrets
 from tests.fakes.state import FakeState
 from tests.make import MAIN, ROOT, connector_manifest, topic
 
+AWAY: Final = Unavailable("Away", "made to fail")
 CLUSTER: Final = "the-cluster"
 BROKERS: Final = "127.0.0.1:9092"
 DATA: Final = "wms.APP.ORDERS"
@@ -127,7 +129,7 @@ class SimWorld:
     effects: list[Effect] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     snapshots: int = 0
-    changed: bool = True  # the manifests, since they were read
+    commits: int = 1  # of manifests
     listening: bool = False  # to what every report would print
     connect_may_run: bool = True  # False: an outage that the files do not end
 
@@ -203,7 +205,7 @@ class SimWorld:
         self.manifest = manifest or self.manifest
         self.topics = self.topics if topics is None else topics
         self.policy |= policy
-        self.changed = True
+        self.commits += 1
 
     def rotate(self, password: str, *, works: bool = True, in_database: bool = True) -> str:
         """Put a new password into the secret, and into the database unless it is a wrong one."""
@@ -381,13 +383,14 @@ class SimClock(Clock):
 class _Source:
     def __init__(self, world: SimWorld) -> None:
         self._world = world
+        self._read = 0
 
     def read(self) -> Folder:
-        self._world.changed = False
+        self._read = self._world.commits
         return Folder({})
 
     def changed(self) -> bool:
-        return self._world.changed
+        return self._read != self._world.commits
 
 
 class _Port:
@@ -471,7 +474,6 @@ class Controller:
         connect = _Connect(world, "connect", world.connect)
         kafka = _Kafka(world, "kafka", world.kafka)
         files = _Files(world, "files", world.files)
-        world.changed = True
         self.manifests = Manifests(_Source(world), lambda _folder: world.revision(), ValueError)
         self.observer = Observer(
             Scope(world.stage, ROOT),
@@ -544,10 +546,15 @@ class Controller:
     def settle(self, most: int = 40) -> int:
         """Run until all is as declared."""
         world = self.world
-        taken = self.run(most, until=lambda: not any(world.differences()))
+        taken = self.run(1) + self.run(most, until=self.is_settled)
         left = list(world.differences())
         assert not left, (left, self._told(), [str(e) for e in world.effects[-20:]])
         return taken
+
+    def is_settled(self) -> bool:
+        """Whether all is as declared, and nothing is left to do."""
+        report = self.reconciler.report
+        return report is not None and report.plan.converged and not any(self.world.differences())
 
     def _told(self) -> list[str]:
         report = self.reconciler.report

@@ -236,8 +236,18 @@ def test_a_refusal_costs_no_login_of_a_version_that_the_config_does_not_name() -
     found = planned(
         connectors=DRIFTED, stored=stored, revision=required(), secrets=ROTATED, disk=BOTH
     )
-    assert not any(isinstance(action, ProbeLogin) for action in actions_of(found))
-    assert make.writes(found) == ["ValidateConfig"]
+    tried = [action for action in actions_of(found) if isinstance(action, ProbeLogin)]
+    assert [action.version for action in tried] == [make.version().key]
+
+
+def test_a_refusal_is_not_asked_about_while_a_new_version_is_about_to_be_proved() -> None:
+    stored = make.memory() | refused(make.rendered())
+    found = planned(
+        connectors=DRIFTED, stored=stored, revision=required(), secrets=ROTATED, disk=BOTH
+    )
+    tried = [action for action in actions_of(found) if isinstance(action, ProbeLogin)]
+    assert [action.version for action in tried] == [NEW.key]
+    assert make.writes(found) == ["Remember", "ProbeLogin"]
 
 
 def test_a_config_that_changed_since_is_sent() -> None:

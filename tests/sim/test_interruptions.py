@@ -1,0 +1,105 @@
+"""Every effect of every piece of work meets every fate, and the end is the same.
+
+A failure tells the work, the number of the effect, and its fate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from controller.core.stage import Stage
+from tests.make import MAIN, NAME, topic
+from tests.sim.world import DATA, LOSSES, Controller, Mishap, SimWorld
+
+HOUR_OF_CYCLES = 300  # a Rejected is kept for an hour
+
+
+WORK: dict[str, Callable[[SimWorld], object]] = {
+    "rotation": lambda w: w.rotate("second-password"),
+    "deletion": lambda w: w.edit("DELETE", f"/connectors/{NAME}"),
+    "drift": lambda w: w.edit("PUT", f"/connectors/{NAME}/config", {**w.config, "x": "y"}),
+    "new generation": lambda w: w.commit(
+        w.connector({"poll.interval.ms": "500"}, generation="c2"),
+        (topic(DATA, generation="t2", config={"retention.ms": "2000"}), *w.topics[1:]),
+    ),
+    "worker replaced": lambda w: w.replace_worker(),
+    "files lost": lambda w: w.files.versions.clear(),
+    "wrong and right password": lambda w: (
+        w.rotate("wrong-password", works=False),
+        w.rotate("right-password"),
+    ),
+}
+
+
+def begin(work: str, stage: Stage) -> tuple[SimWorld, Controller]:
+    world = SimWorld(stage=stage)
+    controller = Controller(world)
+    if work != "start":
+        controller.settle()
+        controller.run(4)
+        WORK[work](world)
+    return world, controller
+
+
+def count_effects(work: str, stage: Stage) -> int:
+    world, controller = begin(work, stage)
+    before = len(world.effects)
+    controller.settle()
+    controller.run(3)
+    return len(world.effects) - before
+
+
+@pytest.mark.parametrize("work", ["start", *WORK])
+@pytest.mark.parametrize("mishap", [m for m in Mishap if m not in (Mishap.OK, *LOSSES)])
+def test_whatever_becomes_of_one_effect_the_world_becomes_as_declared_and_stays_so(
+    work: str, mishap: Mishap
+) -> None:
+    for number in range(count_effects(work, MAIN)):
+        world, controller = begin(work, MAIN)
+        world.mishaps = {len(world.effects) + number: mishap}
+        try:
+            controller.settle(HOUR_OF_CYCLES)
+            controller.stay_quiet(3)
+            assert world.snapshots == 1
+            assert world.database.failed.total() <= 1
+        except AssertionError as broken:
+            raise AssertionError(f"{work}, effect {number}, {mishap}: {broken}") from broken
+
+
+@pytest.mark.parametrize("work", ["start", *WORK])
+@pytest.mark.parametrize("mishap", LOSSES)
+def test_an_ephemeral_stage_that_forgets_everything_at_any_effect_becomes_as_declared(
+    work: str, mishap: Mishap
+) -> None:
+    stage = Stage("feat-demo")
+    for number in range(count_effects(work, stage)):
+        world, controller = begin(work, stage)
+        world.mishaps = {len(world.effects) + number: mishap}
+        try:
+            controller.settle(HOUR_OF_CYCLES)
+            controller.stay_quiet(3)
+            assert world.snapshots == 1
+        except AssertionError as broken:
+            raise AssertionError(f"{work}, effect {number}, {mishap}: {broken}") from broken
+
+
+@pytest.mark.parametrize("work", ["start", *WORK])
+@pytest.mark.parametrize("mishap", LOSSES)
+def test_a_named_stage_that_forgets_everything_becomes_as_declared_or_waits_for_a_person(
+    work: str, mishap: Mishap
+) -> None:
+    for number in range(count_effects(work, MAIN)):
+        world, controller = begin(work, MAIN)
+        world.mishaps = {len(world.effects) + number: mishap}
+        try:
+            controller.run(HOUR_OF_CYCLES, until=controller.is_settled)
+            assert world.snapshots <= 1
+            if any(world.differences()):
+                assert world.connect.world.connectors[NAME].target == "STOPPED"
+                world.edit("PUT", f"/connectors/{NAME}/resume")
+            controller.settle()
+            controller.stay_quiet(3)
+        except AssertionError as broken:
+            raise AssertionError(f"{work}, effect {number}, {mishap}: {broken}") from broken
