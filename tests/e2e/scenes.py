@@ -11,13 +11,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pg8000.native
 import yaml
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka.admin import ConfigResource, ConfigSource, ResourceType
 
 from devstack.environment import wait_until
 from devstack.process import Child
@@ -29,6 +31,9 @@ from devstack.worker import Worker
 BASE: Final = "wms.WMS.PLAN_BASE_WVR_TBL"
 BASE_TABLES: Final = ("MMDL", "WMS")  # the schemas whose PLAN_BASE_WVR_TBL a Writer writes
 CONNECTOR_KEY: Final = f"connector/{CONNECTOR}"
+# A Debezium task that is told to stop may open its connections once more, with the password that
+# it was started with; after a rotation in the database that is the old one.
+OF_A_STOPPING_TASK: Final = 2
 _REFUSED_LOGIN: Final = re.compile(rb"FATAL:\s+password authentication failed")
 
 
@@ -79,7 +84,8 @@ def begin(scene: Scene) -> None:
     """Start the controller unless it runs; return when all is as declared."""
     if scene.controller is None or not scene.controller.alive:
         scene.start()
-        settle(scene)
+        scene.wait_running(60)
+        scene.wait_converged(60)
     elif not (scene.running() and scene.status().get("converged")):
         settle(scene)
 
@@ -244,7 +250,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.count = 0
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -328,7 +334,7 @@ def a_proxy(scene: Scene) -> Iterator[Proxy]:
             with suppress(OSError):
                 proxy.answer(self)
 
-        do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
+        do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815 - their names there
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
             pass
@@ -373,10 +379,17 @@ def delete_topic(stack: Stack, name: str) -> None:
     assert wait_until(lambda: name not in stack.topics(), 20)
 
 
+def own_settings(stack: Stack, topic: str) -> dict[str, str]:
+    """What was set on the topic itself, so that a person can make it again as it was."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    client = stack.admin()
+    found = client.describe_configs([resource])[resource].result(10)
+    set_here = int(ConfigSource.DYNAMIC_TOPIC_CONFIG.value)
+    return {k: str(e.value) for k, e in found.items() if int(e.source) == set_here}
+
+
 def read_raw(bootstrap: str, topic: str) -> list[bytes]:
     """Keys and values of a topic as bytes, from its beginning to its end."""
-    from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
