@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -74,7 +74,7 @@ Found: TypeAlias = tuple[Evidence, ...]
 class EvidenceBook:
     """What this worker's log told, by connector of ours, and beside it of the worker itself."""
 
-    connectors: Mapping[str, Found] = MappingProxyType({})
+    connectors: Mapping[str, Found] = field(default_factory=lambda: MappingProxyType({}))
     worker: Found = ()  # shown, and never held against a connector
     unrecognised: int = 0  # lines of ours that no known failure fits
     foreign: int = 0  # lines of connectors that are not ours
