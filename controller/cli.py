@@ -27,7 +27,7 @@ from controller.core.connector import release_record
 from controller.core.decision import Act, Stall, Wait
 from controller.core.faults import Fault
 from controller.core.hold import FREEZE_RECORD, suspend_record
-from controller.core.model import Json, Kind, ResourceKey, Revision
+from controller.core.model import Json, Kind, ObservedConnector, ResourceKey, Revision
 from controller.core.plan import plan as make_plan
 from controller.core.plan import probe_intent_record
 from controller.core.stage import RefusedStage, Stage
@@ -163,6 +163,45 @@ def schema() -> int:
 
     print_data(manifest_schema(), Output.JSON)
     return FINE
+
+
+@app.command()
+def explain(
+    trace: Annotated[str, typer.Argument(help="a file, - for standard input, or connector/x")],
+    stage: StageOption = None,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Say what a trace means, whose fault it is, and what to do."""
+    from controller.core.explain import explain_text, explanation_data, explanation_lines
+
+    explanation = explain_text(_trace_text(trace, stage))
+    if output is Output.TABLE:
+        print("\n".join(explanation_lines(explanation)))
+    else:
+        print_data(explanation_data(explanation), output)
+    return FINE
+
+
+def _trace_text(trace: str, stage: str | None) -> str:
+    if trace == "-":
+        return sys.stdin.read(_LONGEST_TRACE)
+    if not trace.startswith("connector/"):
+        try:
+            return Path(trace).read_text(encoding="utf-8", errors="replace")[:_LONGEST_TRACE]
+        except OSError as error:
+            raise BadSetting(f"{trace} cannot be read: {error.strerror}") from error
+    key = _resource_key(trace)
+    seen = _parts(stage).connect.observe([key.name]).get(key)
+    if not isinstance(seen, ObservedConnector):
+        raise BadSetting(f"{trace} is not there, or Connect does not answer")
+    told = [seen.trace, *(task.trace for task in seen.tasks)]
+    text = "\n".join(one for one in told if one)
+    if not text:
+        raise BadSetting(f"{trace} has no trace: Connect says {seen.state}")
+    return text
+
+
+_LONGEST_TRACE: Final = 1_000_000
 
 
 # --- looking ----------------------------------------------------------------------------------
