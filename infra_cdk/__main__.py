@@ -19,7 +19,6 @@ from infra_cdk.node import use_packaged_node
 from infra_cdk.secret_source import (
     FileSecrets,
     SecretsManagerSecrets,
-    UnreadableSecret,
     read_config_file,
 )
 
@@ -37,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     try:
         out = synthesize(app, read_config(given))
-    except (BadConfig, UnreadableSecret) as error:
+    except (BadConfig, RuntimeError) as error:  # what jsii raises is nothing narrower
         sys.stderr.write(f"infra_cdk: {error}\n")
         return 1
     sys.stderr.write(f"synthesized {given['stage']} into {out}\n")

@@ -29,7 +29,8 @@ FARGATE_SIZES: Final[Mapping[int, tuple[int, ...]]] = {
 HEAP_SHARE: Final = 0.75  # of the worker's container; threads, buffers and metaspace need the rest
 CONTROLLER_CPU: Final = 128
 CONTROLLER_MEMORY: Final = 256  # 56 MB at rest; a listing of thousands of topics comes on top
-KAFKA_PORTS: Final[Mapping[str, int]] = {"tls": 9094, "scram": 9096, "iam": 9098}
+# No scram (9096): nothing in a task could read the login of its brokers before it has them.
+KAFKA_PORTS: Final[Mapping[str, int]] = {"tls": 9094, "iam": 9098}
 
 
 class BadConfig(ValueError):
@@ -434,7 +435,7 @@ def _read_deployment(
             "give the cluster's whole ARN",
         ),
         msk_security_group=text("mskSecurityGroup", group, "name the brokers' security group"),
-        kafka_security=text("kafkaSecurity", "tls|scram|iam", "write tls, scram or iam"),
+        kafka_security=text("kafkaSecurity", "|".join(KAFKA_PORTS), "write tls or iam"),
         oracle=_read_oracle(name, value.get("oracle")),
         endpoint_security_groups=_some(
             _texts(paths, "endpointSecurityGroups", value.get("endpointSecurityGroups", []), group),

@@ -77,7 +77,10 @@ def _code(error: Any) -> str:
 
 def read_config_file(path: Path) -> Mapping[str, Any]:
     """Read a file that stands in for AWS: account, region, images and secrets."""
-    value = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableSecret(f"{path} is not readable as JSON: {error}") from error
     if not isinstance(value, dict):
         raise UnreadableSecret(f"{path} is no JSON object")
     return value
