@@ -41,10 +41,10 @@ check: $(STAMP) ## format, lint, types, import contracts, unit and property test
 	wait $$static || { cat build/static.log; exit 1; }; tail -n 1 build/static.log; exit $$tested
 
 bench: setup ## measure on the real stack beside a raw script; writes build/bench.json
-	@$(BIN)/python -m devstack.bench --write-page
+	@$(BIN)/python -m devstack.bench
 
 synth: $(STAMP) ## write STAGE's CloudFormation into build/cdk.out/STAGE; CONFIG stands in for AWS
-	@$(BIN)/python -m infra_cdk --stage "$(STAGE)" --config "$(CONFIG)" --out "build/cdk.out/$(STAGE)"
+	@$(BIN)/python -m infra_cdk --stage "$(STAGE)" $(if $(CONFIG),--config "$(CONFIG)") --out "build/cdk.out/$(STAGE)"
 
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format --quiet .

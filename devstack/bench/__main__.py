@@ -1,4 +1,4 @@
-"""`python -m devstack.bench [--quick]`: measure on the real stack, beside scripts by hand."""
+"""`python -m devstack.bench`: measure on the real stack, beside scripts that do it by hand."""
 
 from __future__ import annotations
 
@@ -6,67 +6,101 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from devstack.bench.commands import measure_commands
-from devstack.bench.cycles import measure_requests, measure_start
-from devstack.bench.figures import Figure, replace_between, table
+from devstack.bench.commands import measure_connectors, measure_topics
+from devstack.bench.cycles import measure_cycles, measure_start
+from devstack.bench.figures import Ledger, NotMeasured, insert, table
 from devstack.bench.repair import measure_repairs, measure_topic_repair
-from devstack.environment import REPOSITORY
+from devstack.environment import REPOSITORY, StackError
 from devstack.scene import Scene
 from devstack.stack import Stack
 
-RESULT = REPOSITORY / "build" / "bench.json"
-PAGE = REPOSITORY / "docs" / "performance.md"
+RESULT: Final = REPOSITORY / "build" / "bench.json"
+PAGE: Final = REPOSITORY / "docs" / "performance.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    measure: Callable[[Scene, Ledger, int], None]
+    usually: int  # repetitions
+    hurried: int
+
+
+PARTS: Final = {  # a thousand topics come last: they make the broker slower for what follows
+    "repair": Part(measure_repairs, 30, 6),
+    "topic": Part(measure_topic_repair, 10, 3),
+    "start": Part(measure_start, 7, 2),
+    "cycles": Part(measure_cycles, 20, 5),
+    "connectors": Part(measure_connectors, 11, 3),
+    "topics": Part(measure_topics, 9, 3),
+}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m devstack.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    parser.add_argument("--write-page", action="store_true", help="renew docs/performance.md")
-    arguments = parser.parse_args()
-    began = time.monotonic()
-    figures = measure(quick=arguments.quick)
-    machine = {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "seconds": round(time.monotonic() - began),
-        "quick": arguments.quick,
+    arguments = _arguments()
+    ledger, began = Ledger(), time.monotonic()
+    asked = {
+        name: part.hurried if arguments.quick else part.usually
+        for name, part in PARTS.items()
+        if name in (arguments.only or PARTS)
     }
+    try:
+        measure(ledger, asked)
+    except (StackError, NotMeasured) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    machine = _machine(time.monotonic() - began)
+    print(f"\n{table(ledger.rows)}\n\n{_sentence(machine)}")
     RESULT.parent.mkdir(exist_ok=True)
-    data = {"machine": machine, "figures": [figure.data() for figure in figures]}
-    RESULT.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    lines = table(figures)
-    print("\n".join(lines))
-    print(f"\nwritten to {RESULT.relative_to(REPOSITORY)}, after {machine['seconds']} s")
-    if arguments.write_page:
-        told = f"{machine['cores']} cores, Python {machine['python']}, {machine['system']}."
-        page = replace_between(PAGE.read_text(encoding="utf-8"), "bench", [told, "", *lines])
-        PAGE.write_text(page, encoding="utf-8")
+    found = json.dumps(ledger.document(machine | {"repetitions": asked}), indent=2)
+    RESULT.write_text(f"{found}\n", encoding="utf-8")
+    if not arguments.quick and not arguments.only:
+        page = PAGE.read_text(encoding="utf-8")
+        text = f"{_sentence(machine)}\n\n{table(ledger.rows)}"
+        PAGE.write_text(insert(page, text), encoding="utf-8")
     return 0
 
 
-def measure(*, quick: bool) -> list[Figure]:
-    figures: list[Figure] = []
-    with Stack(("main",), ready=False) as stack:
-        folder = stack.folder / "bench"
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m devstack.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--only", action="append", choices=list(PARTS), help="this part, to try it")
+    return parser.parse_args()
+
+
+def measure(ledger: Ledger, times: Mapping[str, int]) -> None:
+    with Stack(("main",)) as stack:
         scene = Scene(stack, "main", stack.worker("main"))
-        scene.start()
-        scene.wait_converged(90)
-        figures += measure_topic_repair(scene, 2 if quick else 6)
-        scene.stop()
-        figures += measure_start(scene, 2 if quick else 5)
-        figures += measure_repairs(scene, 6 if quick else 30)
-        figures += measure_requests(stack, folder, 5 if quick else 20)
-        figures += measure_commands(
-            stack,
-            folder,
-            connectors=20 if quick else 100,
-            topics=100 if quick else 1000,
-            times=2 if quick else 7,
-        )
-    return figures
+        for name, count in times.items():
+            before, began = len(ledger.rows), time.monotonic()
+            PARTS[name].measure(scene, ledger, count)
+            for row in ledger.rows[before:]:
+                print(f"{row.what}: {', '.join(cell for cell in row.cells[1:] if cell)}")
+            print(f"  [{name}: {time.monotonic() - began:.0f} s]", flush=True)
+
+
+def _machine(seconds: float) -> dict[str, Any]:
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": round(os.getloadavg()[0], 1),
+        "seconds": round(seconds),
+    }
+
+
+def _sentence(machine: dict[str, Any]) -> str:
+    return (
+        f"Measured on {machine['date']} in {machine['seconds']} s: {machine['cores']} cores, "
+        f"{machine['system']}, Python {machine['python']}, load {machine['load']} at the end; "
+        "broker, worker, database and both sides shared the cores."
+    )
 
 
 if __name__ == "__main__":

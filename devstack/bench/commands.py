@@ -1,118 +1,87 @@
-"""`wmsctl plan` and `apply` beside a script that does the same, in turn."""
+"""`wmsctl plan` and `apply` beside a script of the same kind, each as a process of its own."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-from confluent_kafka.admin import (
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from devstack.bench.figures import Figure, ratio
-from devstack.bench.manifests import Bench, write_connectors, write_topics
-from devstack.environment import REPOSITORY, StackError
-from devstack.stack import Stack
+from devstack.bench.figures import Ledger
+from devstack.bench.manifests import Sample, make_connectors, make_topics
+from devstack.bench.process import WMSCTL, Command, Runs, alternate
+from devstack.scene import Scene
 
-WMSCTL = str(Path(sys.executable).with_name("wmsctl"))
-
-
-def measure_commands(
-    stack: Stack, folder: Path, *, connectors: int, topics: int, times: int
-) -> list[Figure]:
-    figures: list[Figure] = []
-    many = write_connectors(stack, folder / "many-connectors", "bench-c", connectors)
-    figures += _pairs(
-        stack, many, f"{connectors} connectors", lambda: _edit_one(stack, many), times
-    )
-    many = write_topics(stack, folder / "many-topics", "bench-t", topics)
-    figures += _pairs(stack, many, f"{topics} topics", lambda: _lower_one(stack, many), times)
-    return figures
+CONNECTORS: Final = 100
+TOPICS: Final = 1000
+MOST: Final = 2.0
+SCRIPT: Final = str(Path(__file__).with_name("script.py"))
+_EDITED: Final = 50  # the one of them that drifts
+_CHANGES: Final = 2  # the exit code of a plan that has some
 
 
-def _pairs(
-    stack: Stack, bench: Bench, what: str, drift: Callable[[], None], times: int
-) -> list[Figure]:
-    figures: list[Figure] = []
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What both programs look after, and how one thing in it is made to drift."""
+
+    what: str
+    sample: Sample
+    arguments: Sequence[str]
+    drift: Callable[[], None]
+
+    def both(self, verb: str, code: int = 0) -> tuple[Command, Command]:
+        env = self.sample.env
+        script = (sys.executable, SCRIPT, verb, *self.arguments)
+        return Command((WMSCTL, verb), env, code), Command(script, env, code)
+
+
+def measure_connectors(scene: Scene, ledger: Ledger, times: int) -> None:
+    sample = make_connectors(scene.stack, "bench-connectors", CONNECTORS)
+    path = f"/connectors/{sample.connector(_EDITED)}/config"
+    worker = scene.worker
+
+    def drift() -> None:
+        config: dict[str, Any] = worker.request("GET", path)
+        worker.request("PUT", path, config | {"batch.size": "7"})
+
+    _measure(_subject(scene, f"{CONNECTORS} connectors", sample, drift), ledger, times)
+
+
+def measure_topics(scene: Scene, ledger: Ledger, times: int) -> None:
+    sample = make_topics(scene.stack, "bench-topics", TOPICS)
+
+    def drift() -> None:
+        entry = ConfigEntry(
+            "max.message.bytes", "2000000", incremental_operation=AlterConfigOpType.SET
+        )
+        name = sample.topic(_EDITED)
+        topic = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+        client = scene.stack.admin()
+        client.incremental_alter_configs([topic])[topic].result(10)
+
+    _measure(_subject(scene, f"{TOPICS} topics", sample, drift), ledger, times)
+
+
+def _subject(scene: Scene, what: str, sample: Sample, drift: Callable[[], None]) -> Subject:
+    arguments = (str(sample.folder), scene.stack.broker.bootstrap, scene.worker.url)
+    return Subject(what, sample, arguments, drift)
+
+
+def _measure(subject: Subject, ledger: Ledger, times: int) -> None:
     for verb in ("plan", "apply"):
-        figures += _compare(stack, bench, verb, f"{verb}, {what}, in sync", None, times)
-        figures += _compare(stack, bench, verb, f"{verb}, {what}, one drift", drift, times)
-    drift()
-    _run([WMSCTL, "apply"], bench.env)
-    return figures
+        what = f"`{verb}`, {subject.what}, nothing to change"
+        _compare(what, alternate(*subject.both(verb), times), ledger)
+    subject.drift()
+    plans = alternate(*subject.both("plan", _CHANGES), times)
+    _compare(f"`plan`, {subject.what}, one drift", plans, ledger)
+    applies = alternate(*subject.both("apply"), times, subject.drift)
+    _compare(f"`apply`, {subject.what}, one drift", applies, ledger)
 
 
-def _compare(  # noqa: PLR0917 - two callers, right above
-    stack: Stack,
-    bench: Bench,
-    verb: str,
-    what: str,
-    drift: Callable[[], None] | None,
-    times: int,
-) -> list[Figure]:
-    mark = f"wms-connector-{bench.stage}"
-    where = [str(bench.folder), stack.broker.bootstrap, stack.worker("main").url, mark]
-    script = [sys.executable, "-m", "devstack.bench.script", verb, *where]
-    ours: list[tuple[float, float]] = []
-    theirs: list[tuple[float, float]] = []
-    for _ in range(times):
-        for command, samples in (([WMSCTL, verb], ours), (script, theirs)):
-            if drift is not None:
-                drift()
-            samples.append(_run(command, bench.env))
-    walls = [[wall for wall, _ in samples] for samples in (ours, theirs)]
-    cpus = [[cpu for _, cpu in samples] for samples in (ours, theirs)]
-    note = f"{_median(walls[0]):.2f} s and {_median(walls[1]):.2f} s"
-    cpu_note = f"{_median(cpus[0]):.2f} s and {_median(cpus[1]):.2f} s"
-    return [
-        Figure(f"{what}: wall, wmsctl / script", ratio(*walls), "x", 2, note),
-        Figure(f"{what}: CPU, wmsctl / script", ratio(*cpus), "x", 2, cpu_note),
-    ]
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
-
-
-def _run(command: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
-    """Wall and processor seconds of one command."""
-    start = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        env=env,
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    told = process.stdout.read() if process.stdout is not None else ""
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.stdout is not None:
-        process.stdout.close()
-    if process.returncode not in (0, 2):
-        raise StackError(f"{' '.join(command)} ended with {process.returncode}:\n{told[-2000:]}")
-    return wall, usage.ru_utime + usage.ru_stime
-
-
-def _edit_one(stack: Stack, bench: Bench) -> None:
-    name = f"{bench.stage}-0"
-    worker = stack.worker("main")
-    config = worker.request("GET", f"/connectors/{name}/config")
-    worker.request("PUT", f"/connectors/{name}/config", config | {"batch.size": "7"})
-
-
-def _lower_one(stack: Stack, bench: Bench) -> None:
-    entry = ConfigEntry("retention.ms", "60000", incremental_operation=AlterConfigOpType.SET)
-    topic = f"{bench.stage}.wms.bench.0"
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    client = stack.admin()
-    client.incremental_alter_configs([resource])[resource].result(10)
+def _compare(what: str, runs: tuple[Runs, Runs], ledger: Ledger) -> None:
+    ours, script = runs
+    ledger.compare(f"{what}: wall", ours.wall, script.wall, MOST)
+    ledger.compare(f"{what}: CPU", ours.cpu, script.cpu, MOST)

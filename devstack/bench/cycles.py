@@ -1,12 +1,10 @@
-"""What a quiet cycle costs: requests, processor time, memory; and how fast the first one is."""
+"""What a quiet cycle costs: requests, processor time, memory; and how soon the first is done."""
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections import Counter
-from pathlib import Path
-from statistics import median
+from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -14,69 +12,52 @@ from controller.bootstrap import Parts
 from controller.core.stage import Stage
 from controller.once import Once
 from controller.settings import read_settings
-from devstack.bench.figures import Figure
-from devstack.bench.manifests import write_connectors
+from devstack.bench.figures import Ledger
+from devstack.bench.manifests import make_connectors
+from devstack.bench.process import resident
 from devstack.scene import Scene
-from devstack.stack import Stack
 
-SIZES = (1, 10, 50)
+SIZES: Final = (1, 10, 50)
 
 
-def measure_requests(stack: Stack, folder: Path, cycles: int) -> list[Figure]:
-    """Run cycles of this very process on growing sets of connectors, and count."""
-    figures: list[Figure] = []
+def measure_cycles(scene: Scene, ledger: Ledger, times: int) -> None:
+    """Run cycles of this very process on sets of connectors, and count its requests."""
     for size in SIZES:
-        bench = write_connectors(stack, folder / f"cycles-{size}", f"bench-{size}", size)
-        counted: Counter[str] = Counter()
-        settings = read_settings(bench.env)
-        parts = Parts(
-            settings,
-            Stage.parse(settings.stage),
-            "local",
-            on_request=lambda system, counted=counted: counted.update([system]),  # type: ignore[misc]
-        )
-        once = Once(parts, say=lambda _line: None)
-        once.run(120.0)
-        counted.clear()
-        cpu = _quiet_cycles(once, cycles)
-        figures += [
-            Figure(
-                f"REST calls per quiet cycle, {size} connectors", counted["connect"] / cycles, "", 1
-            ),
-            Figure(
-                f"admin calls per quiet cycle, {size} connectors", counted["kafka"] / cycles, "", 2
-            ),
-            Figure(f"CPU per quiet cycle, {size} connectors", 1000 * cpu, "ms"),
-        ]
-    return figures
+        sample = make_connectors(scene.stack, f"bench-{size}", size)
+        asked: list[str] = []
+        settings = read_settings(sample.env)
+        stage = Stage.parse(settings.stage)
+        once = Once(Parts(settings, stage, "local", on_request=asked.append), say=_nothing)
+        once.run(60.0)  # the first cycle also lists all topics, as is done once a minute
+        counts, seconds = [], []
+        for _ in range(times):
+            asked.clear()
+            start = time.process_time()
+            once.cycle()
+            seconds.append(time.process_time() - start)
+            counts.append(Counter(asked))
+        what = f"quiet cycle, {size} connector{'s' if size > 1 else ''}"
+        ledger.exactly(f"{what}: REST requests", [one["connect"] for one in counts], 1)
+        ledger.exactly(f"{what}: admin requests", [one["kafka"] for one in counts], 2)
+        ledger.note(f"{what}: CPU", [1000 * one for one in seconds], "ms", 1)
 
 
-def _quiet_cycles(once: Once, cycles: int) -> float:
-    taken = []
-    for _ in range(cycles):
-        start = time.process_time()
-        once.cycle()
-        taken.append(time.process_time() - start)
-    return median(taken)
+def _nothing(_line: str) -> None: ...
 
 
-def measure_start(scene: Scene, times: int) -> list[Figure]:
-    """From the start of the process to `/readyz` saying 200, and its memory then."""
-    taken, memory = [], 0
+def measure_start(scene: Scene, ledger: Ledger, times: int) -> None:
+    """From the start of the process to `/readyz` saying 200; its memory once all is quiet."""
+    taken, memory = [], []
     for _ in range(times):
-        start = time.monotonic()
+        start = time.perf_counter()
         child = scene.start()
         scene.wait(lambda: _is_ready(scene), "a first complete observation")
-        taken.append(time.monotonic() - start)
+        taken.append(time.perf_counter() - start)
         scene.wait_converged()
-        memory = max(memory, _resident(child.pid))
+        memory.append(resident(child.pid))
         scene.stop()
-    return [
-        Figure(
-            "start to first complete observation", median(taken), "s", note=f"median of {times}"
-        ),
-        Figure("memory of the process (RSS)", memory / 1024 / 1024, "MB"),
-    ]
+    ledger.note("start of the controller to its first complete observation", taken)
+    ledger.note("memory of the controller (RSS)", memory, "MB", 0)
 
 
 def _is_ready(scene: Scene) -> bool:
@@ -85,15 +66,3 @@ def _is_ready(scene: Scene) -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
-
-
-def _resident(pid: int) -> int:
-    """Bytes; from /proc where there is one."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        lines = status.read_text(encoding="ascii").splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
-    shown = subprocess.run(
-        ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True
-    )
-    return 1024 * int(shown.stdout)

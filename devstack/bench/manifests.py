@@ -1,32 +1,37 @@
-"""Manifests of many topics or connectors, for an ephemeral stage of the benchmark's own."""
+"""Manifests of many topics or connectors, each set for an ephemeral stage of its own."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from devstack.environment import REPOSITORY, StackError
+from devstack.bench.process import WMSCTL, Command, run
 from devstack.stack import Stack
 
-_POLICY = """\
+_CONFIG: Final = {
+    "cleanup.policy": "delete",
+    "max.message.bytes": "1000000",
+    "retention.ms": "86400000",
+}
+_POLICY: Final = """\
 apiVersion: wms.cdc/v1
 kind: StagePolicy
 metadata: {name: stage}
 spec:
   defaults: {replicationFactor: 1, minInsyncReplicas: 1}
 """
-_TOPIC = """\
+_TOPIC: Final = """\
 ---
 apiVersion: wms.cdc/v1
 kind: Topic
 metadata: {{name: wms.bench.{number}}}
 spec:
   partitions: 1
-  config: {{retention.ms: "86400000", cleanup.policy: delete, max.message.bytes: "1000000"}}
+  config: {{cleanup.policy: delete, max.message.bytes: "1000000", retention.ms: "86400000"}}
 """
-_CONNECTOR = """\
+_CONNECTOR: Final = """\
 ---
 apiVersion: wms.cdc/v1
 kind: Connector
@@ -38,76 +43,86 @@ spec:
     file: {file}
     topic: wms.bench.lines
     batch.size: "100"
+    key.converter: org.apache.kafka.connect.json.JsonConverter
+    key.converter.schemas.enable: "false"
+    value.converter: org.apache.kafka.connect.json.JsonConverter
+    value.converter.schemas.enable: "false"
 """
-_PER_FILE = 200
-_LINES = """\
+_LINES: Final = """\
 ---
 apiVersion: wms.cdc/v1
 kind: Topic
 metadata: {name: wms.bench.lines}
-spec: {partitions: 1, config: {retention.ms: "86400000"}}
+spec:
+  partitions: 1
+  config: {retention.ms: "86400000"}
 """
+_PER_FILE: Final = 200
+_START: Final = "---\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """A folder of rendered manifests, applied once, and the settings that belong to it."""
+class Sample:
+    """Rendered manifests, applied once, and the settings that belong to them."""
 
     stage: str
     folder: Path
-    env: dict[str, str]
+    env: Mapping[str, str]
+
+    def topic(self, number: int) -> str:
+        return f"{self.stage}.wms.bench.{number}"
+
+    def connector(self, number: int) -> str:
+        return f"{self.stage}-{number}"
 
 
-def write_topics(stack: Stack, folder: Path, stage: str, size: int) -> Bench:
-    text = _POLICY + "".join(_TOPIC.format(number=number) for number in range(size))
-    return _prepare(stack, folder, stage, text)
+def make_topics(stack: Stack, stage: str, size: int) -> Sample:
+    sample = _sample(stack, stage)
+    documents = (_TOPIC.format(number=number) for number in range(size))
+    # In one call: that they are created one by one is measured nowhere.
+    stack.create_topics(*(sample.topic(number) for number in range(size)), config=_CONFIG)
+    return _apply(sample, _POLICY + "".join(documents))
 
 
-def write_connectors(stack: Stack, folder: Path, stage: str, size: int) -> Bench:
-    file = stack.folder / "empty.txt"
+def make_connectors(stack: Stack, stage: str, size: int) -> Sample:
+    """Stopped connectors and one topic: what a worker carries without an effort."""
+    sample = _sample(stack, stage)
+    file = stack.folder / "lines.txt"
     file.touch()
     documents = (_CONNECTOR.format(stage=stage, number=n, file=file) for n in range(size))
-    return _prepare(stack, folder, stage, _POLICY + _LINES + "".join(documents))
+    return _apply(sample, _POLICY + _LINES + "".join(documents))
 
 
-def _prepare(stack: Stack, folder: Path, stage: str, text: str) -> Bench:
-    """Render, so that the script can read the same file, and apply once."""
-    written = folder / "written"
-    written.mkdir(parents=True)
-    _split(text, written)
-    env = stack.controller_env(stage, manifests=written, worker=stack.worker("main"))
-    env |= {
+def _sample(stack: Stack, stage: str) -> Sample:
+    """With the brokers given in the environment, no secret is needed and AWS is never asked."""
+    folder = stack.folder / "bench" / stage
+    for part in ("rendered", "secrets"):
+        (folder / part).mkdir(parents=True)
+    settings = {
         "WMS_BROKER_STRING": stack.broker.bootstrap,
-        "WMS_STATE_FILE": str(folder / "state.json"),
         "WMS_SECRETS_ROOT": str(folder / "secrets"),
+        "WMS_STATE_FILE": str(folder / "state.json"),
     }
-    (folder / "secrets").mkdir()
-    rendered = _wmsctl(env, "render")
-    (folder / "rendered").mkdir()
-    bench = Bench(stage, folder / "rendered", env | {"WMS_MANIFESTS": str(folder / "rendered")})
-    _split(rendered.removeprefix("---\n"), bench.folder)
-    _wmsctl(bench.env, "apply")
-    return bench
+    rendered = folder / "rendered"
+    worker = stack.worker("main")
+    env = stack.controller_env(stage, manifests=rendered, worker=worker, settings=settings)
+    return Sample(stage, rendered, env)
+
+
+def _apply(sample: Sample, text: str) -> Sample:
+    """Render, so that both sides read the same files; then make it so."""
+    written = sample.folder.with_name("written")
+    written.mkdir()
+    _split(text, written)
+    env = {**sample.env, "WMS_MANIFESTS": str(written)}
+    _split(run(Command((WMSCTL, "render"), env)).removeprefix(_START), sample.folder)
+    run(Command((WMSCTL, "apply"), sample.env))
+    return sample
 
 
 def _split(text: str, folder: Path) -> None:
     """Write several files: one may not be larger than 256 KiB."""
-    documents = text.split("---\n")
+    documents = text.split(_START)
     for number in range(0, len(documents), _PER_FILE):
-        part = "---\n".join(documents[number : number + _PER_FILE])
+        part = _START.join(documents[number : number + _PER_FILE])
         (folder / f"{number:05}.yaml").write_text(part, encoding="utf-8")
-
-
-def _wmsctl(env: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "controller", *arguments],
-        env=env,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise StackError(f"wmsctl {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout

@@ -1,48 +1,38 @@
-"""What somebody would write by hand: tail, read once, compare, PUT. Ends with its input."""
+"""The repair loop as somebody would write it: `raw.py BROKERS TOPIC CONNECT NAME`.
 
-from __future__ import annotations
+It takes the config that it finds for the desired one, tails Connect's config topic, and at each
+record of its connector reads once, compares, and PUTs. It ends with its input.
+"""
 
-import json
 import sys
 import threading
 
 import httpx
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
+BROKERS, TOPIC, CONNECT, NAME = sys.argv[1:]
+PATH, KEY = f"/connectors/{NAME}/config", f"connector-{NAME}".encode()
 
-def main(bootstrap: str, topic: str, url: str, name: str) -> None:
-    client = httpx.Client(base_url=url, timeout=30)
-    path = f"/connectors/{name}/config"
-    desired = client.get(path).json()
-    tail = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "raw",
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 100,
-        }
-    )
-    partitions = tail.list_topics(topic, timeout=10).topics[topic].partitions
-    tail.assign([TopicPartition(topic, number, OFFSET_END) for number in partitions])
-    tail.poll(1.0)
-    print("ready", flush=True)
-    over = threading.Event()
-    threading.Thread(target=_wait_for_the_end, args=(over,), daemon=True).start()
-    while not over.is_set():
-        message = tail.poll(0.5)
-        if message is None or message.error() or name.encode() not in (message.key() or b""):
-            continue
-        if client.get("/connectors?expand=info").json()[name]["info"]["config"] != desired:
-            client.put(
-                path, content=json.dumps(desired), headers={"content-type": "application/json"}
-            )
-    tail.close()
+over = threading.Event()
 
 
-def _wait_for_the_end(over: threading.Event) -> None:
+def wait_for_the_end() -> None:
     sys.stdin.read()
     over.set()
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:5])
+threading.Thread(target=wait_for_the_end, daemon=True).start()
+settings = {"bootstrap.servers": BROKERS, "group.id": "raw", "enable.partition.eof": True}
+consumer = Consumer(settings | {"enable.auto.commit": False})
+consumer.assign([TopicPartition(TOPIC, 0, OFFSET_END)])
+with httpx.Client(base_url=CONNECT, timeout=30) as client:
+    desired = client.get(PATH).json()
+    while not over.is_set():
+        message = consumer.poll(0.2)
+        if message is None:
+            continue
+        if message.error():
+            print("ready", flush=True)  # it has come to the end
+        elif message.key() == KEY and client.get(PATH).json() != desired:
+            client.put(PATH, json=desired).raise_for_status()
+consumer.close()

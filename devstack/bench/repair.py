@@ -1,107 +1,126 @@
-"""From an edit to the record that undoes it, for the controller and for a script by hand."""
+"""From an edit by hand to the record that undoes it: the controller, and a script by hand."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from statistics import median
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
-from devstack.bench.figures import Figure, ratio
+from devstack.bench.figures import Ledger, NotMeasured
 from devstack.environment import StackError, wait_until
 from devstack.scene import CONNECTOR, DATA_TOPICS, Scene
 
 BLOCKS: Final = 3
+MOST: Final = 1.3
+RAW: Final = str(Path(__file__).with_name("raw.py"))
+INTERVAL: Final = 2.0  # that of overlay local, which the scene runs with
 _KEY: Final = f"connector-{CONNECTOR}".encode()
 _EDITED: Final = "poll.interval.ms"
+_PAUSE: Final = 1.5  # people make one edit at a time, and both sides get the same
 
 
 class ConfigTail:
-    """Follows Connect's config topic, which holds each config that was written, in order."""
+    """Follows Connect's config topic, where each config that is written becomes a record."""
 
     def __init__(self, scene: Scene) -> None:
-        topic = f"mgmt.connect.wms-connector-{scene.stage}.config"
         self._consumer = Consumer(
             {
                 "bootstrap.servers": scene.stack.broker.bootstrap,
-                "client.id": "bench",
                 "group.id": "bench",  # never joined
                 "enable.auto.commit": False,
-                "fetch.wait.max.ms": 20,
+                "enable.partition.eof": True,
             }
         )
-        self._consumer.assign([TopicPartition(topic, 0, OFFSET_END)])
-        self._consumer.poll(1.0)
+        self._consumer.assign([TopicPartition(_config_topic(scene), 0, OFFSET_END)])
+        if not wait_until(self._at_end, 20, every=0.0):
+            raise StackError("the config topic cannot be followed")
 
-    def wait(self, *, edited: bool, seconds: float = 30.0) -> float:
-        """When the next record came that holds the edit, or holds it no more."""
+    def _at_end(self) -> bool:
+        message = self._consumer.poll(0.2)
+        return message is not None and message.error() is not None
+
+    def wait_for(self, claim: Callable[[dict[str, Any]], bool], seconds: float = 30.0) -> float:
+        """Tell when the next record came that holds a config of this kind."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             message = self._consumer.poll(0.2)
             if message is None or message.error() or message.key() != _KEY:
                 continue
-            if (_EDITED.encode() in (message.value() or b"")) is edited:
-                return time.monotonic()
-        raise StackError("no repair was seen")
+            if claim(json.loads(message.value() or b"{}").get("properties", {})):
+                return time.perf_counter()
+        raise NotMeasured("no repair was seen in the config topic")
 
     def close(self) -> None:
         self._consumer.close()
 
 
-def measure_repairs(scene: Scene, times: int) -> list[Figure]:
+def _config_topic(scene: Scene) -> str:
+    return f"mgmt.connect.wms-connector-{scene.stage}.config"
+
+
+def measure_repairs(scene: Scene, ledger: Ledger, times: int) -> None:
     """Take turns in blocks; both are measured from outside, by the same eye."""
     tail = ConfigTail(scene)
     ours: list[float] = []
-    theirs: list[float] = []
+    script: list[float] = []
     for _ in range(BLOCKS):
-        with _controller(scene):
-            ours += [_edit(scene, tail) for _ in range(times // BLOCKS)]
-        with _script(scene):
-            theirs += [_edit(scene, tail) for _ in range(times // BLOCKS)]
+        for side, samples in ((_controller, ours), (_script, script)):
+            with side(scene) as settle:
+                samples += [_edit(scene, tail, settle) for _ in range(times // BLOCKS)]
     tail.close()
-    return [
-        Figure(
-            "edit by REST to repair, controller", median(ours), "s", note=f"median of {len(ours)}"
-        ),
-        Figure(
-            "edit by REST to repair, script", median(theirs), "s", note=f"median of {len(theirs)}"
-        ),
-        Figure("controller / script", ratio(ours, theirs), "x", 1.3),
-    ]
+    what = f"edit by REST to the record that repairs it, {len(ours)} times"
+    ledger.compare(what, ours, script, MOST)
 
 
-def _edit(scene: Scene, tail: ConfigTail) -> float:
+def _edit(scene: Scene, tail: ConfigTail, settle: Callable[[], None]) -> float:
     scene.wait(lambda: _EDITED not in scene.config(), "the config is as declared")
     scene.wait_running()
-    config = scene.config() | {_EDITED: "777"}
-    time.sleep(1.2)  # noqa: TID251 - nobody edits five times a second; the wake's tokens refill
-    start = time.monotonic()
-    scene.worker.request("PUT", f"/connectors/{CONNECTOR}/config", config)
-    tail.wait(edited=True)
-    return tail.wait(edited=False) - start
+    settle()
+    threading.Event().wait(_PAUSE)
+    edited = scene.config() | {_EDITED: "777"}
+    start = time.perf_counter()
+    scene.worker.request("PUT", f"/connectors/{CONNECTOR}/config", edited)
+    tail.wait_for(lambda config: _EDITED in config)
+    return tail.wait_for(lambda config: _EDITED not in config) - start
 
 
 @contextmanager
-def _controller(scene: Scene) -> Iterator[None]:
+def _controller(scene: Scene) -> Iterator[Callable[[], None]]:
     scene.start()
     scene.wait_converged()
     try:
-        yield
+        yield lambda: _settle(scene)
     finally:
         scene.stop()
 
 
+def _settle(scene: Scene) -> None:
+    """Wait for a cycle that began after now and found all as declared.
+
+    One edit right after the other, with no such cycle between, is a fight, and it steps back.
+    """
+    seen = int(scene.status().get("cycle", 0))
+
+    def is_new() -> bool:
+        status = scene.status()
+        return bool(status.get("converged")) and int(status.get("cycle", 0)) > seen
+
+    scene.wait(is_new, "a cycle finds all as declared")
+
+
 @contextmanager
-def _script(scene: Scene) -> Iterator[None]:
-    topic = f"mgmt.connect.wms-connector-{scene.stage}.config"
-    arguments = [scene.stack.broker.bootstrap, topic, scene.worker.url, CONNECTOR]
+def _script(scene: Scene) -> Iterator[Callable[[], None]]:
+    arguments = (scene.stack.broker.bootstrap, _config_topic(scene), scene.worker.url, CONNECTOR)
     process = subprocess.Popen(
-        [sys.executable, "-m", "devstack.bench.raw", *arguments],
+        [sys.executable, RAW, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=scene.env,
@@ -109,25 +128,24 @@ def _script(scene: Scene) -> Iterator[None]:
     )
     try:
         if process.stdout is None or process.stdout.readline().strip() != "ready":
-            raise StackError("the script by hand did not start")
-        yield
+            raise NotMeasured("the script by hand did not start")
+        yield lambda: None
     finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        if not wait_until(lambda: process.poll() is not None, 10):
-            process.kill()
-        process.wait()
+        process.communicate(timeout=20)  # its input ends, and so does it
 
 
-def measure_topic_repair(scene: Scene, times: int) -> list[Figure]:
-    """How long a lowered retention lasts while the controller runs."""
-    topic = DATA_TOPICS[0]
-    before = scene.topic_config(topic, "retention.ms")
+def measure_topic_repair(scene: Scene, ledger: Ledger, times: int) -> None:
+    """How long a setting of a topic stays as somebody made it; no feed tells of it."""
+    topic, key = DATA_TOPICS[0], "retention.ms"
     taken = []
-    for _ in range(times):
-        scene.set_topic_config(topic, "retention.ms", "60000")
-        taken.append(
-            scene.wait(lambda: scene.topic_config(topic, "retention.ms") == before, "repaired")
-        )
-    note = f"worst of {times}; overlay local looks every 2 s, with jitter"
-    return [Figure("a topic's config, edit to repaired", max(taken), "s", 2.2 + 0.5, note)]
+    with _controller(scene) as settle:
+        before = scene.topic_config(topic, key)
+        for number in range(times):
+            settle()
+            threading.Event().wait(INTERVAL * number / times)  # at any moment of the interval
+            start = time.perf_counter()
+            scene.set_topic_config(topic, key, "1209500000")
+            scene.wait(lambda: scene.topic_config(topic, key) == before, "the topic is repaired")
+            taken.append(time.perf_counter() - start)
+    what = f"a topic's config edited to repaired, interval {INTERVAL:g} s"
+    ledger.limit(what, taken, INTERVAL)
