@@ -14,10 +14,11 @@ LIMIT: Final = 64 * 1024  # characters of one trace that are read
 SHOWN: Final = 300  # characters of one line that are shown
 MASK: Final = "***"
 GAP: Final = "\n[...]\n"
+_HERE: Final = "\ue000"  # of no script; `clean` lets none through
 
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]{0,16}m")
 _CONTROL: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ue000]"
 )
 _FRAME: Final = re.compile(r"\bat [\w.$/<>@+-]{1,200}\([^()\n]{0,120}\)")
 _CAUSE: Final = "caused by:"
@@ -78,15 +79,17 @@ def without_frames(text: str) -> str:
     return _FRAME.sub(lambda match: " " * len(match[0]), text)
 
 
-def line_at(text: str, position: int) -> str:
-    """Answer the line around a position, at most as much of it as is worth reading."""
+def shown(text: str, position: int) -> str:
+    """Answer the line around a position as it may be shown, cut to what stands near it."""
     start = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)
     line = text[start : end if end >= 0 else len(text)]
-    if len(line) > 4 * SHOWN:  # flattened by a log: what stands around the match is the line
-        offset = max(0, position - start - SHOWN)
-        line = line[offset : offset + 3 * SHOWN]
-    return line
+    # Masked before it is cut: a piece could begin inside what was quoted.
+    marked = _masked(line[: position - start] + _HERE + line[position - start :])
+    here, plain = marked.find(_HERE), marked.replace(_HERE, "")
+    if len(plain) <= SHOWN or here < SHOWN // 2:
+        return _cut(plain)
+    return _cut(f"...{plain[here - SHOWN // 3 :]}")
 
 
 def last_cause(text: str) -> str:
@@ -109,12 +112,19 @@ def classes(text: str) -> tuple[str, ...]:
 
 def masked(line: str) -> str:
     """Answer the line as it may be shown: no quoted literal, no row, no secret, not endless."""
-    kept = " ".join(line[: 4 * SHOWN].split())
+    return _cut(_masked(line[: 4 * SHOWN]))
+
+
+def _masked(line: str) -> str:
+    kept = " ".join(line.split())
     kept = _USERINFO.sub(rf"\1{MASK}@", _SECRET.sub(rf"\1{MASK}", kept))
     kept = _AWS_KEY.sub(MASK, kept)
     kept = _without_quoted(kept)
-    kept = _ROWS.sub(rf"\1{MASK}", kept)
-    return kept if len(kept) <= SHOWN else kept[: SHOWN - 3] + "..."
+    return _ROWS.sub(rf"\1{MASK}", kept)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."
 
 
 def _without_quoted(line: str) -> str:

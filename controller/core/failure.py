@@ -304,7 +304,7 @@ def _diagnosis(found: tuple[Failure, int] | None, reading: _Reading, whole: str)
         system=_system(failure, reading),
         treatment=treatment,
         restart_helps=treatment is Treatment.RESTART,
-        matched=excerpt.masked(excerpt.line_at(reading.shown, position)) if position >= 0 else "",
+        matched=excerpt.shown(reading.shown, position) if position >= 0 else "",
         cause=excerpt.masked(excerpt.last_cause(whole)),
         codes=_named(reading),
         classes=excerpt.classes(whole),
@@ -337,7 +337,7 @@ def _system(failure: Failure, reading: _Reading) -> System:
         return database if database is not System.UNKNOWN else failure.system
     if failure is UNKNOWN and (reading.codes or reading.states or "psqlexception" in context):
         return database if reading.codes else System.POSTGRESQL
-    if failure is UNKNOWN and any(text in context for text in _KAFKA):
+    if failure is UNKNOWN and any(text in reading.plain for text in _KAFKA):
         return System.KAFKA
     return failure.system
 

@@ -83,7 +83,7 @@ HISTORY_TOPIC: Final = (
     ),
     Failure(
         "RecoveryWithoutOffset", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
-        "snapshot.mode=recovery needs an offset, and there is none.",
+        "The snapshot mode recovery needs an offset, and there is none.",
         "Set snapshot.mode to initial or no_data.",
         texts=("could not find existing redo log information",),
     ),
@@ -112,7 +112,7 @@ EVENTS: Final = (
         "A transaction was left out, as the settings allow: its rows are lost.",
         "Set log.mining.transaction.retention.ms and the events threshold to 0; decide about a new "
         "snapshot.",
-        texts=("is being abandoned", "will be abandoned"),
+        texts=("transaction…is being abandoned", "transaction…will be abandoned"),
         silent=True,
     ),
     Failure(
@@ -137,15 +137,6 @@ EVENTS: Final = (
         "Check that its table is there and that the account may write to it.",
         texts=("could not execute heartbeat action query",),
     ),
-    Failure(
-        "TransformFailed", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
-        "A transform or converter cannot take a record; the same record fails after each restart.",
-        "Correct the transform or converter in the manifest.",
-        texts=(
-            "dataexception", "serializationexception", "executing stage '", "unknown field:",
-            "schemabuilderexception",
-        ),
-    ),
 )
 
 SETTINGS: Final = (
@@ -158,7 +149,7 @@ SETTINGS: Final = (
     ),
     Failure(
         "TopicGroupIncomplete", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
-        "topic.creation is set by half.",
+        "The settings of topic.creation are not complete.",
         "Take topic.creation out of the config: topics are declared.",
         texts=('missing required configuration "topic.creation',),
     ),
@@ -261,6 +252,18 @@ WORKER: Final = (
     ),
 )
 
+RECORDS: Final = (
+    Failure(
+        "TransformFailed", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
+        "A transform or converter cannot take a record; the same record fails after each restart.",
+        "Correct the transform or converter in the manifest.",
+        texts=(
+            "dataexception", "serializationexception", "executing stage '", "unknown field:",
+            "schemabuilderexception",
+        ),
+    ),
+)
+
 # What a task says while and after it is stopped.
 AFTERMATH: Final = (
     Failure(
@@ -336,6 +339,13 @@ WRAPPERS: Final = (
         texts=("unrecoverable exception from producer send", "unrecoverable exception trying to"),
         tries=2,
         wrapper=True,
+    ),
+    Failure(
+        "KafkaClientFailed", System.KAFKA, UNCLEAR, RESTART, STOPPED, PLATFORM,
+        "A Kafka client could not be made; why is not in the text.",
+        "Look for the cause in the worker's log: a setting, a name, a certificate.",
+        texts=("failed to construct kafka", "failed to create new kafkaadminclient"),
+        tries=2, wrapper=True,
     ),
     Failure(
         "StoppedForGood", UNSURE, UNCLEAR, RESTART, STOPPED, OPERATOR,

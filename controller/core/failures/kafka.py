@@ -39,18 +39,6 @@ FIRST: Final = (
         within=("org.apache.kafka.common.network.networkreceive",),
     ),
     Failure(
-        "WrongSecurityProtocol", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
-        "A client speaks another protocol or SASL mechanism than the broker at that port.",
-        "Make security.protocol, sasl.mechanism and port agree (MSK: 9098 IAM, 9094 TLS, 9092 "
-        "plain), for the schema history's own producer and consumer too.",
-        texts=(
-            "invalidreceiveexception", "unexpected handshake request", "illegalsaslstateexception",
-            "unsupportedsaslmechanismexception", "not a tls", "unrecognized ssl message",
-            "server may be expecting a different protocol", "unexpected kafka request of type",
-            "unsupported or unrecognized ssl message",
-        ),
-    ),
-    Failure(
         "TooManyConnects", KAFKA, TRANSIENT, WAIT, DEGRADED, NOBODY,
         "MSK takes only so many new IAM connections a second; this one came too early.",
         "Nothing. If it lasts: reconnect.backoff.ms of at least 1000.",
@@ -80,12 +68,25 @@ FIRST: Final = (
             "failed to find aws iam credentials", "unable to load credentials from any",
             "unable to load aws credentials", "expiredtokenexception", "security token…expired",
             "security token…invalid", "signature expired", "unrecognizedclientexception",
-            "unable to locate credentials", "invalidsignatureexception", "signaturedoesnotmatch",
+            "unable to locate credentials", "169.254.170.2", "unable to load an aws",
+            "invalidsignatureexception", "signaturedoesnotmatch",
         ),
     ),
 )
 
 ACCESS: Final = (
+    Failure(
+        "WrongSecurityProtocol", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
+        "A client speaks another protocol or SASL mechanism than the broker at that port.",
+        "Make security.protocol, sasl.mechanism and port agree (MSK: 9098 IAM, 9094 TLS, 9092 "
+        "plain), for the schema history's own producer and consumer too.",
+        texts=(
+            "invalidreceiveexception", "unexpected handshake request", "illegalsaslstateexception",
+            "unsupportedsaslmechanismexception", "not a tls", "unrecognized ssl message",
+            "server may be expecting a different protocol", "unexpected kafka request of type",
+            "unsupported or unrecognized ssl message",
+        ),
+    ),
     Failure(
         "KafkaLoginRefused", KAFKA, FailureKind.CREDENTIAL, HOLD, STOPPED, PLATFORM,
         "Kafka refused the user name or the password.",
@@ -152,19 +153,6 @@ TOPICS: Final = (
         texts=INTERNAL,
     ),
     Failure(
-        "InternalTopicUnreachable", KAFKA, TRANSIENT, WAIT, STOPPED, PLATFORM,
-        "The worker cannot reach or make a topic in which it keeps its own state.",
-        "When it lasts, check brokers and rights; a deleted topic needs the worker killed and "
-        "started.",
-        texts=(
-            "unable to create topic(s)", "could not look up partition metadata for topic",
-            "error writing connector configuration to kafka",
-            "failed to write connector configuration to kafka",
-            "error writing target state to kafka", "failed to write target state to kafka",
-            "error writing restart request", "failed to write restart request",
-        ),
-    ),
-    Failure(
         "RecordTooLarge", KAFKA, CONFIGURATION, HOLD, DATA, OPERATOR,
         "One record is larger than producer or topic allow; it comes again after each restart.",
         "Raise producer.override.max.request.size in the connector and max.message.bytes of the "
@@ -208,6 +196,20 @@ TOPICS: Final = (
         texts=("task failed to create new topic",),
     ),
     Failure(
+        "InternalTopicUnreachable", KAFKA, TRANSIENT, WAIT, STOPPED, PLATFORM,
+        "The worker cannot reach or make a topic in which it keeps its own state.",
+        "When it lasts, check brokers and rights; a deleted topic needs the worker killed and "
+        "started.",
+        texts=(
+            "unable to create topic(s)", "could not look up partition metadata",
+            "error while attempting to create/find topic",
+            "error writing connector configuration to kafka",
+            "failed to write connector configuration to kafka",
+            "error writing target state to kafka", "failed to write target state to kafka",
+            "error writing restart request", "failed to write restart request",
+        ),
+    ),
+    Failure(
         "TopicMissing", KAFKA, PERMANENT, HOLD, STOPPED, OPERATOR,
         "A topic that the connector writes to is not there. It waits for ever, with all of its "
         "tables, while Connect says RUNNING.",
@@ -239,6 +241,13 @@ CLUSTER: Final = (
             "invalidpidmappingexception", "out_of_order_sequence_number",
         ),
         tries=2,
+    ),
+    Failure(
+        "BrokerError", KAFKA, TRANSIENT, RESTART, DEGRADED, PLATFORM,
+        "A broker failed at something and does not say at what.",
+        "If it comes again, read the broker's log of that time.",
+        texts=("unknownserverexception", "unknown_server_error"),
+        tries=3,
     ),
     Failure(
         "KafkaVersion", KAFKA, IMAGE, HOLD, STOPPED, PLATFORM,
@@ -273,7 +282,8 @@ CLUSTER: Final = (
             "coordinatornotavailable", "coordinatorloadinprogress", "leadernotavailable",
             "leader_not_available", "notcontrollerexception", "fencedleaderepoch",
             "unknownleaderepoch", "rebalanceinprogressexception", "commitfailedexception",
-            "node_disconnected", "coordinator_not_available", "kafka_storage_error",
+            "node_disconnected", "corruptrecordexception",
+            "coordinator_not_available", "kafka_storage_error",
         ),
     ),
     Failure(

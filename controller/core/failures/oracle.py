@@ -61,7 +61,7 @@ CREDENTIALS: Final = (
         "The login was sent without a password.",
         "See that the secret has the field the manifest names, and that it is not empty.",
         codes=frozenset({1005}),
-        texts=("null password given",),
+        texts=("null password given", "dpy-4001"),
     ),
     Failure(
         "LoginRefused", ORACLE, CREDENTIAL, STOP, STOPPED, OPERATOR,
@@ -185,7 +185,7 @@ POSITION: Final = (
         "LogMinerSession", ORACLE, TRANSIENT, RESTART, STOPPED, DBA,
         "The LogMiner session was given the wrong set of logs.",
         "If it comes again after two restarts, have the DBA look at v$logmnr_logs.",
-        codes=frozenset({1289, 1290, 1292, 1295, 1306, 1307, 1323}),
+        codes=frozenset({1289, 1290, 1292, 1295, 1304, 1305, 1306, 1307, 1308, 1309, 1323, 1353}),
         tries=2,
     ),
     Failure(
@@ -371,8 +371,16 @@ DATABASE: Final = (
         "TooManySessions", ORACLE, TRANSIENT, WAIT, DEGRADED, DBA,
         "The database or the account has no session left.",
         "Look for leaked sessions; raise sessions, processes or SESSIONS_PER_USER.",
-        codes=frozenset({18, 20, 2391, 12516, 12518, 12519, 12520, 1000}),
+        codes=frozenset({18, 20, 2391, 12516, 12518, 12519, 12520}),
         command="SELECT username, program, COUNT(*) FROM v$session GROUP BY username, program;",
+    ),
+    Failure(
+        "TooManyCursors", ORACLE, TRANSIENT, RESTART, DEGRADED, DBA,
+        "The session has no cursor left.",
+        "If it comes again, raise open_cursors, and report it to Debezium as a leak.",
+        codes=frozenset({1000}),
+        command="ALTER SYSTEM SET open_cursors = <number>;",
+        tries=3,
     ),
     Failure(
         "SessionLimit", ORACLE, TRANSIENT, RESTART, DEGRADED, DBA,
@@ -417,7 +425,8 @@ REACH: Final = (
         "The encrypted connection to the database could not be made.",
         "Check wallet or trust store, the certificate's name and its last day.",
         codes=frozenset({28759, 29024, 28860, 17957, 28864, 29003, 17967, 28858}),
-        texts=("pkix path building failed", "sslhandshakeexception", "certificate_unknown"),
+        texts=("pkix path building failed", "sslhandshakeexception", "certificate_unknown",
+            "unrecognized ssl message"),
         within=("oracle.net", "oracle.jdbc", "ora-"),
     ),
     Failure(
@@ -438,7 +447,7 @@ REACH: Final = (
         "Nothing listens at the database's address.",
         "Check that listener and host are up, then host and port in the secret.",
         codes=frozenset({12541}),
-        texts=("no listener", "ns main err code 12541"),
+        texts=("tns:no listener", "cannot connect. no listener", "ns main err code 12541"),
         command="lsnrctl status",
     ),
     Failure(

@@ -34,7 +34,7 @@ CREDENTIALS: Final = (
         "`wmsctl release` lets the connector try once more.",
         states=frozenset({"28P01"}),
         texts=(
-            "password authentication failed for user", "scram authentication failed",
+            "authentication failed for user", "scram authentication failed",
             "has an expired password", *phrases.LOGIN_REFUSED,
         ),
         command="SELECT rolname, rolcanlogin, rolvaliduntil FROM pg_roles "
@@ -133,6 +133,13 @@ DATABASE: Final = (
         command=SLOTS,
     ),
     Failure(
+        "SlotTaken", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
+        "A replication slot of that name is there already and is not this connector's.",
+        "Give the connector a slot.name of its own, or drop the slot if nobody reads it.",
+        texts=("replication slot…already exists",),
+        command=SLOTS,
+    ),
+    Failure(
         "LogicalDecodingOff", POSTGRESQL, PERMANENT, HOLD, STOPPED, DBA,
         "The server does not write what logical decoding needs.",
         "Set wal_level to logical (on RDS rds.logical_replication) and restart the server.",
@@ -208,7 +215,7 @@ DATABASE: Final = (
         "DatabaseMissing", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
         "The server has no database of that name.",
         "Check database.dbname in the secret.",
-        states=frozenset({"3D000"}),
+        states=frozenset({"3D000", "57P04"}),
         texts=('database "…" does not exist', *phrases.DATABASE_MISSING),
         command="\\l",
     ),
@@ -224,7 +231,7 @@ DATABASE: Final = (
         "The database is starting, stopping or recovering from a crash.",
         "Nothing, if that is planned. A task that began in this moment stays failed until it is "
         "restarted.",
-        states=frozenset({"57P03", "57P05", "57P04"}),
+        states=frozenset({"57P03"}),
         texts=(
             "the database system is starting up", "not yet accepting connections",
             "the database system is not accepting connections",
@@ -237,7 +244,7 @@ DATABASE: Final = (
         "SessionEnded", POSTGRESQL, TRANSIENT, WAIT, DEGRADED, NOBODY,
         "The server ended the session: a restart, an administrator or a crash.",
         "Nothing.",
-        states=frozenset({"57P01", "57P02", "25P03"}),
+        states=frozenset({"57P01", "57P02", "57P05", "25P03"}),
         texts=(
             "terminating connection due to administrator command",
             "terminating connection because of crash", "terminating walsender process",
@@ -301,7 +308,8 @@ REACH: Final = (
         "Check database.sslmode, the trust store and the certificate's name.",
         texts=(
             "the server does not support ssl", "pkix path building failed", "ssl error:",
-            "sslhandshakeexception", "ssl connection is required",
+            "sslhandshakeexception", "unrecognized ssl message",
+            "ssl connection is required",
         ),
         within=("org.postgresql", "postgres", "psqlexception"),
     ),

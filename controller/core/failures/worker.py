@@ -26,7 +26,8 @@ SECRETS: Final = (
         texts=(
             "${directory:", "${file:", "${env:", "${secret", "${aws", "${vault:",
             "could not read properties from file", "could not read file /",
-            "could not read directory", "config provider…not found",
+            "could not read directory", "nosuchfileexception: /run/wms-secrets",
+            "config provider…not found",
         ),
         tries=1,
     ),
@@ -86,6 +87,12 @@ JAVA: Final = (
         ),
     ),
     Failure(
+        "ImageUnavailable", JVM, IMAGE, HOLD, STOPPED, PLATFORM,
+        "The worker's image could not be fetched or started.",
+        "Check the image's name and digest, the registry's rights and the way to it.",
+        texts=("cannotpullcontainererror", "cannotstartcontainererror", "imagepullbackoff"),
+    ),
+    Failure(
         "XmlParserClash", JVM, IMAGE, HOLD, STOPPED, PLATFORM,
         "Two XML parsers are on the class path.",
         "Set -Djavax.xml.parsers.SAXParserFactory to the one of the JDK.",
@@ -133,7 +140,7 @@ REACH: Final = (
         "A host does not answer.",
         "Check route, security groups and firewall.",
         texts=(
-            "connect timed out", "connection timed out", "no route to host",
+            "connect timed out", "connection timed out", "no route to host", "noroutetohost",
             "network is unreachable", "sockettimeoutexception", "read timed out",
             *phrases.TIMED_OUT,
         ),
@@ -153,6 +160,7 @@ REACH: Final = (
         "Nothing.",
         texts=(
             "connection reset", "broken pipe", "java.io.eofexception", "java.net.socketexception",
+            "closedchannelexception",
             "sockettimeout", "connection closed", *phrases.DROPPED,
         ),
     ),
