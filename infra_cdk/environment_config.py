@@ -280,7 +280,7 @@ def parse_stage(text: str | None) -> Stage:
         return Stage.parse(text)
     except RefusedStage as refused:
         hint = "give it as `make synth STAGE=main`, or `cdk synth -c stage=main`"
-        raise BadConfig(f"{refused}. {hint}" if not text else str(refused)) from refused
+        raise BadConfig(f"{refused}; {hint}" if not text else str(refused)) from refused
 
 
 def get_environment_config(stage: Stage) -> EnvironmentConfig:

@@ -9,11 +9,10 @@ import jsii
 from constructs import IConstruct
 
 from infra_cdk.environment_config import FullEnvironmentConfig
+from infra_cdk.jars import debezium_version
+from infra_cdk.tags import BRANCH_TAG, DEBEZIUM_TAG, REPOSITORY_TAG, STAGE_TAG
 
 QUALIFIER: Final = "one"
-STAGE_TAG: Final = "wms:stage"
-REPOSITORY_TAG: Final = "wms:repository"
-BRANCH_TAG: Final = "wms:branch"
 
 _PRINCIPALS: Final = ("AWS::IAM::Role", "AWS::IAM::User")
 _PATHED: Final = (*_PRINCIPALS, "AWS::IAM::ManagedPolicy", "AWS::IAM::Group")
@@ -44,6 +43,7 @@ def govern(app: cdk.App, config: FullEnvironmentConfig) -> None:
         STAGE_TAG: config.stage.name,
         REPOSITORY_TAG: config.source.repository,
         BRANCH_TAG: config.source.branch,
+        DEBEZIUM_TAG: debezium_version(),
     }
     for key, value in tags.items():
         cdk.Tags.of(app).add(key, value)

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Prints controller=DIGEST and connect=DIGEST; builds and pushes what the registry does not have.
+# The same sources are the same image: what main ran is what production gets.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+account=$(aws sts get-caller-identity --query Account --output text)
+registry="$account.dkr.ecr.$REGION.amazonaws.com"
+aws ecr get-login-password --region "$REGION" |
+    docker login --username AWS --password-stdin "$registry" >&2
+
+docker buildx create --use >&2 # the default builder cannot attach an SBOM
+
+for which in controller connect; do
+    repository="wms-connector/$which"
+    tag=$(.venv/bin/python -m infra_cdk.pipeline image-tag "$which")
+    find_digest() {
+        aws ecr batch-get-image --repository-name "$repository" --image-ids "imageTag=$tag" \
+            --query 'images[0].imageId.imageDigest' --output text
+    }
+    digest=$(find_digest)
+    if [ "$digest" = None ]; then
+        docker buildx build --target "$which" --sbom=true --provenance=mode=max \
+            --tag "$registry/$repository:$tag" --push . >&2
+        digest=$(find_digest)
+    fi
+    echo "$which=$digest"
+done

@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+from controller.core.stage import Stage, stage_of_branch
+from infra_cdk.jars import debezium_version
+from infra_cdk.pipeline import (
+    SOURCES,
+    Refused,
+    check_debezium,
+    check_owner,
+    find_orphans,
+    find_remains,
+    find_stacks,
+    image_tag,
+)
+from tests.infra.conftest import Synthesized
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+EMPTY = '{"Resources": {"T": {"Type": "AWS::SNS::Topic", "Properties": {}}}}'
+REPOSITORY = "example/wms"
+
+
+def stack(name: str, repository: str, branch: str) -> Mapping[str, Any]:
+    tags = {"wms:repository": repository, "wms:branch": branch, "wms:stage": branch}
+    return {"StackName": name, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def client(moto: str, service: str) -> Any:
+    make: Any = boto3.client
+    return make(
+        service,
+        region_name="us-east-1",
+        endpoint_url=moto,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+@pytest.fixture
+def cloudformation(moto: str) -> Iterator[Any]:
+    found = client(moto, "cloudformation")
+    yield found
+    for one in found.describe_stacks()["Stacks"]:
+        found.delete_stack(StackName=one["StackName"])
+
+
+def deploy(cloudformation: Any, name: str, stage: str, branch: str) -> None:
+    tags = {"wms:repository": REPOSITORY, "wms:branch": branch, "wms:stage": stage}
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=EMPTY,
+        Tags=[{"Key": k, "Value": v} for k, v in tags.items()],
+    )
+
+
+# --- whose stage it is --------------------------------------------------------------------------
+
+
+def test_a_stage_that_nobody_has_is_anybodys() -> None:
+    check_owner(Stage("feat-x"), REPOSITORY, "feat-x", [])
+
+
+def test_ones_own_stage_is_ones_own() -> None:
+    own = [stack("wms-connector-feat-x", REPOSITORY, "feat-x")]
+    check_owner(Stage("feat-x"), REPOSITORY, "feat-x", own)
+
+
+@pytest.mark.parametrize(
+    ("repository", "branch"), [(REPOSITORY, "other"), ("fork/wms", "feat-x"), ("", "")]
+)
+def test_a_stage_of_somebody_else_is_refused(repository: str, branch: str) -> None:
+    with pytest.raises(Refused, match="belongs to"):
+        check_owner(
+            Stage("feat-x"),
+            REPOSITORY,
+            "feat-x",
+            [stack("wms-connector-feat-x", repository, branch)],
+        )
+
+
+def test_a_stack_without_tags_is_nobodys_to_take() -> None:
+    with pytest.raises(Refused, match="belongs to"):
+        check_owner(Stage("feat-x"), REPOSITORY, "feat-x", [{"StackName": "wms-alerts-feat-x"}])
+
+
+def test_a_branch_is_deployed_under_its_own_name_only() -> None:
+    with pytest.raises(Refused, match="is stage"):
+        check_owner(Stage("feat-x"), REPOSITORY, "feature/x", [])
+
+
+def test_branches_that_are_spelled_alike_are_told_apart() -> None:
+    assert stage_of_branch("feat_x") != stage_of_branch("feat-x")
+
+
+def test_stacks_are_found_by_their_whole_name(cloudformation: Any) -> None:
+    for stage in ("feat-x", "feat-x-2"):
+        deploy(cloudformation, f"wms-connector-{stage}", stage, stage)
+        deploy(cloudformation, f"wms-alerts-{stage}", stage, stage)
+    found = [s["StackName"] for s in find_stacks(cloudformation, Stage("feat-x"))]
+    assert sorted(found) == ["wms-alerts-feat-x", "wms-connector-feat-x"]
+
+
+# --- Debezium -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deployed", "wanted", "exported", "may_go_back"),
+    [
+        (None, "3.6.1.Final", False, True),
+        ("3.6.1.Final", "3.6.1.Final", False, True),
+        ("3.6.1.Final", "3.6.2.Final", False, True),
+        ("3.6.2.Final", "3.6.1.Final", False, True),
+        ("3.6.1.Final", "3.7.0.Final", True, False),
+        ("3.6.1.Final", "4.0.0.Final", True, False),
+    ],
+)
+def test_a_step_over_a_minor_version_does_not_go_back_by_itself(
+    deployed: str | None, wanted: str, exported: bool, may_go_back: bool
+) -> None:
+    assert check_debezium(deployed, wanted, exported=exported) is may_go_back
+
+
+def test_a_step_over_a_minor_version_wants_exported_offsets() -> None:
+    with pytest.raises(Refused, match="export the offsets"):
+        check_debezium("3.6.1.Final", "3.10.0.Final", exported=False)
+
+
+@pytest.mark.parametrize("wanted", ["3.6.9.Final", "2.7.0.Final"])
+def test_nobody_goes_back_over_a_minor_version(wanted: str) -> None:
+    with pytest.raises(Refused, match="go forward"):
+        check_debezium("3.10.0.Final", wanted, exported=True)
+
+
+def test_what_is_no_version_is_refused() -> None:
+    with pytest.raises(Refused, match="no version"):
+        check_debezium("unknown", "3.6.1.Final", exported=True)
+
+
+def test_the_stack_says_which_debezium_it_runs(made: Synthesized) -> None:
+    version = debezium_version()
+    assert re.fullmatch(r"\d+\.\d+\.\d+\.Final", version)
+    for resource in made.of_type("AWS::ECS::Service").values():
+        tags = {t["Key"]: t["Value"] for t in resource["Properties"]["Tags"]}
+        assert tags["wms:debezium"] == version
+
+
+def test_a_lock_without_debezium_is_told(tmp_path: Path) -> None:
+    lock = tmp_path / "jars.lock"
+    lock.write_text("worker org.example:thing:1@jar 1 a\n")
+    with pytest.raises(ValueError, match="0 versions"):
+        debezium_version(lock)
+
+
+# --- images -------------------------------------------------------------------------------------
+
+
+def test_the_same_sources_are_the_same_image() -> None:
+    tree = {path: f"blob {path}" for paths in SOURCES.values() for path in paths}
+    before = {which: image_tag(which, tree.__getitem__) for which in SOURCES}
+    assert {which: image_tag(which, tree.__getitem__) for which in SOURCES} == before
+    tree["connect"] = "blob changed"
+    assert image_tag("connect", tree.__getitem__) != before["connect"]
+    assert image_tag("controller", tree.__getitem__) == before["controller"]
+
+
+# --- what is left -------------------------------------------------------------------------------
+
+
+def test_a_branch_of_which_something_is_left_is_told(moto: str, cloudformation: Any) -> None:
+    tagging, logs = client(moto, "resourcegroupstaggingapi"), client(moto, "logs")
+    stage = Stage("feat-left")
+    assert find_remains(cloudformation, tagging, stage) == []
+    deploy(cloudformation, "wms-alerts-feat-left", "feat-left", "feat-left")
+    logs.create_log_group(logGroupName="/left", tags={"wms:stage": "feat-left"})
+    logs.create_log_group(logGroupName="/other", tags={"wms:stage": "feat-left-2"})
+    remains = find_remains(cloudformation, tagging, stage)
+    assert remains[-1] == "stack wms-alerts-feat-left"
+    assert any(line.endswith("log-group:/left") for line in remains)
+    assert not any("other" in line for line in remains)
+    cloudformation.delete_stack(StackName="wms-alerts-feat-left")
+    logs.delete_log_group(logGroupName="/left")
+    assert find_remains(cloudformation, tagging, stage) == []
+
+
+def test_a_named_stage_is_not_even_asked_about(moto: str, cloudformation: Any) -> None:
+    with pytest.raises(Refused, match="never destroyed"):
+        find_remains(cloudformation, client(moto, "resourcegroupstaggingapi"), Stage("val"))
+
+
+def test_stacks_whose_branch_is_gone_are_told(cloudformation: Any) -> None:
+    deploy(cloudformation, "wms-connector-main", "main", "main")
+    deploy(cloudformation, "wms-connector-feat-a", "feat-a", "feat-a")
+    deploy(cloudformation, "wms-connector-feat-b", "feat-b", "feat-b")
+    cloudformation.create_stack(StackName="neighbour", TemplateBody=EMPTY)
+    assert find_orphans(cloudformation, REPOSITORY, ["feat-a"]) == [
+        ("wms-connector-feat-b", "feat-b")
+    ]
+    assert find_orphans(cloudformation, "another/repository", []) == []
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+
+def run(*arguments: str, endpoint: str = "http://127.0.0.1:9") -> Any:
+    aws = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "infra_cdk.pipeline", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.defpath, "HOME": "/nonexistent"} | aws,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_stage_of_a_branch_is_printed() -> None:
+    done = run("stage", "--branch", "feature/ABC-1")
+    assert (done.returncode, done.stdout.strip()) == (0, stage_of_branch("feature/ABC-1").name)
+
+
+def test_what_is_refused_ends_the_pipeline(moto: str, cloudformation: Any) -> None:
+    deploy(cloudformation, "wms-connector-feat-x", "feat-x", "somebody-elses")
+    done = run(
+        "owner", "--stage", "feat-x", "--repository", REPOSITORY, "--branch", "feat-x",
+        endpoint=moto,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "somebody-elses" in done.stderr
+    assert run("remains", "--stage", "feat-x", endpoint=moto).returncode == 1
+
+
+def test_a_first_deploy_may_go_back(moto: str) -> None:
+    done = run("debezium", "--stage", "feat-new", endpoint=moto)
+    assert (done.returncode, done.stdout.strip()) == (0, "rollback=on")
+
+
+# --- the workflows ------------------------------------------------------------------------------
+
+
+def steps(workflow: Path) -> Iterator[Mapping[str, Any]]:
+    for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+        yield from job["steps"]
+
+
+def test_there_are_workflows() -> None:
+    assert [w.stem for w in WORKFLOWS] == ["check", "deploy", "destroy", "orphans"]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda w: w.stem)
+def test_every_action_is_pinned_and_no_job_has_more_than_it_asks_for(workflow: Path) -> None:
+    document = yaml.safe_load(workflow.read_text())
+    assert document["permissions"] == {}
+    for job in document["jobs"].values():
+        assert "timeout-minutes" in job
+    for step in steps(workflow):
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
+
+
+def test_a_pull_request_holds_no_cloud_credentials() -> None:
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / "check.yml").read_text())
+    for job in document["jobs"].values():
+        assert "id-token" not in job["permissions"]
+        assert "environment" not in job
+    assert "configure-aws-credentials" not in str(document)
+    writing = {n for n, job in document["jobs"].items() if "write" in str(job["permissions"])}
+    assert writing == {"comment"}
+    used = [step.get("uses", "") for step in document["jobs"]["comment"]["steps"]]
+    assert not any("checkout" in action for action in used)  # it runs nothing of the branch
+
+
+def test_only_workflows_that_reach_aws_hold_its_role() -> None:
+    for workflow in WORKFLOWS:
+        for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+            reaches = "configure-aws-credentials" in str(job["steps"])
+            assert (job["permissions"].get("id-token") == "write") is reaches
+            assert ("environment" in job) is reaches
+
+
+def test_destroying_refuses_named_stages_before_it_holds_the_role() -> None:
+    workflow = ROOT / ".github" / "workflows" / "destroy.yml"
+    texts = [str(step) for step in steps(workflow)]
+    refusal = next(i for i, text in enumerate(texts) if "never destroyed" in text)
+    role = next(i for i, text in enumerate(texts) if "configure-aws" in text)
+    assert refusal < role
+    for stage in ("main", "val", "production"):
+        assert stage in texts[refusal]
+    assert "wms-connector-$STAGE" in str(texts)
+    assert "wms-alerts-$STAGE" in str(texts)
+    assert "remains" in texts[-1]
+
+
+def test_workflows_call_commands_that_exist() -> None:
+    from typer.main import get_command
+
+    from controller.cli import app
+
+    known = set(getattr(get_command(app), "commands", ()))
+    assert known
+    for workflow in WORKFLOWS:
+        text = workflow.read_text()
+        assert set(re.findall(r"wmsctl (\w+)", text)) <= known
+        for command in re.findall(r"infra_cdk\.pipeline ([\w-]+)", text):
+            assert run(command, "--help").returncode == 0
+        for target in re.findall(r"^\s*(?:- run: |run: )?make ([a-z]+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "command", [["zizmor", "--offline", "--no-progress", ".github/workflows"], ["actionlint"]]
+)
+def test_linters_of_workflows_find_nothing(command: list[str]) -> None:
+    beside = Path(sys.executable).with_name(command[0])
+    found = str(beside) if beside.exists() else shutil.which(command[0])
+    if found is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(
+        [found, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_lock_names_a_registry() -> None:
+    for name in ("requirements.lock", "infra_cdk/package-lock.json"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        assert "integrity" in text or "--hash=sha256" in text
+
+
+def test_the_cdk_is_pinned_past_the_release_that_was_a_mistake() -> None:
+    import json
+
+    lock = json.loads((ROOT / "infra_cdk" / "package-lock.json").read_text())
+    assert lock["packages"]["node_modules/aws-cdk"]["version"] == "2.1148.1"
