@@ -70,6 +70,12 @@ _POSTGRESQL: Final = ("org.postgresql", "psqlexception", "postgres", "pgjdbc")
 _ORACLE: Final = ("oracle", "ora-", "dpy-", "logminer")
 _KAFKA: Final = ("org.apache.kafka.common.errors.", "org.apache.kafka.clients.")
 
+_WRAPPING: Final = tuple(
+    piece for row in FAILURES if row.wrapper for text in row.texts for piece in text.split("…")[:1]
+)
+# These codes stand around another, which then is the one that matters.
+_AROUND: Final = frozenset({604, 6512, 2063, 4045})
+
 # Said around a transient cause, these tell whether the task still tries or has given up.
 _GAVE_UP: Final = (
     "this connector will be stopped",
@@ -127,7 +133,17 @@ def diagnose(text: str) -> Diagnosis:
     if found is None or found[0].wrapper:  # an exception on the way out may know more
         reading = _read(whole)
         found, main = _better(found, main, _first(reading), reading)
+    if found and found[0].wrapper and found[0].kind is FailureKind.UNKNOWN and _has_cause(whole):
+        found = None  # it names a cause, and that one is not known here
     return _diagnosis(found, main, whole)
+
+
+def _has_cause(whole: str) -> bool:
+    """Whether the innermost cause is there, uncut, and more than the wrapper's own words."""
+    cause = excerpt.last_cause(whole)
+    said = _lower(cause)
+    named = "caused by:" in _lower(whole) and bool(excerpt.classes(cause))
+    return named and not any(text in said for text in _WRAPPING)
 
 
 _EMPTY: Final = frozenset({"", "null", "none", "nil", "undefined", "{}", "[]", '""', "''", "-"})
@@ -248,8 +264,9 @@ def _first(reading: _Reading) -> tuple[Failure, int] | None:
 
 
 def _position(row: _Row, reading: _Reading) -> int:
+    nested = reading.codes.keys() - _AROUND
     for code, position in reading.codes.items():
-        if code in row.failure.codes:
+        if code in row.failure.codes and not (code in _AROUND and nested):
             return position
     for state, position in reading.states.items():
         if state in row.failure.states:
@@ -335,6 +352,8 @@ def _system(failure: Failure, reading: _Reading) -> System:
         database = failure.system
     if failure.system in {System.ORACLE, System.POSTGRESQL}:
         return database if database is not System.UNKNOWN else failure.system
+    if failure.wrapper and failure.system is System.UNKNOWN and reading.codes:
+        return System.ORACLE
     if failure is UNKNOWN and (reading.codes or reading.states or "psqlexception" in context):
         return database if reading.codes else System.POSTGRESQL
     if failure is UNKNOWN and any(text in reading.plain for text in _KAFKA):

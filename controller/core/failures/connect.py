@@ -326,7 +326,7 @@ WRAPPERS: Final = (
         wrapper=True,
     ),
     Failure(
-        "RecordRefused", UNSURE, UNCLEAR, HOLD, STOPPED, OPERATOR,
+        "RecordRefused", UNSURE, CONFIGURATION, HOLD, STOPPED, OPERATOR,
         "A record could not be transformed or converted; the same fails after each restart.",
         "Read the cause below it and correct the manifest.",
         texts=("tolerance exceeded in error handler",),

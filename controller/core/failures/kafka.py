@@ -203,6 +203,7 @@ TOPICS: Final = (
         texts=(
             "unable to create topic(s)", "could not look up partition metadata",
             "error while attempting to create/find topic",
+            "timeout expired while trying to create topic",
             "error writing connector configuration to kafka",
             "failed to write connector configuration to kafka",
             "error writing target state to kafka", "failed to write target state to kafka",

@@ -80,15 +80,6 @@ CREDENTIALS: Final = (
         command="GRANT CREATE SESSION TO <user> CONTAINER=ALL;",
     ),
     Failure(
-        "LoginTriggerRefused", ORACLE, PERMANENT, HOLD, STOPPED, DBA,
-        "A logon trigger of the database turned the session away.",
-        "Exempt the connector's account from the trigger.",
-        codes=frozenset({4088, *range(20000, 21000)}),
-        within=("ora-00604", "logon"),
-        command="SELECT owner, trigger_name FROM dba_triggers "
-        "WHERE triggering_event LIKE 'LOGON%';",
-    ),
-    Failure(
         "PasswordExpiring", ORACLE, CREDENTIAL, WAIT, DEGRADED, OPERATOR,
         "The password still works and will expire soon.",
         "Rotate the secret before that day.",
@@ -185,7 +176,7 @@ POSITION: Final = (
         "LogMinerSession", ORACLE, TRANSIENT, RESTART, STOPPED, DBA,
         "The LogMiner session was given the wrong set of logs.",
         "If it comes again after two restarts, have the DBA look at v$logmnr_logs.",
-        codes=frozenset({1289, 1290, 1292, 1295, 1304, 1305, 1306, 1307, 1308, 1309, 1323, 1353}),
+        codes=frozenset({1280, 1289, 1290, 1292, 1295, *range(1304, 1310), 1323, 1353}),
         tries=2,
     ),
     Failure(
@@ -259,6 +250,13 @@ DATABASE: Final = (
         "Point the secret to the primary, or set log.mining.read.only.",
         codes=frozenset({16000, 16004, 10456}),
         command="SELECT open_mode, database_role FROM v$database;",
+    ),
+    Failure(
+        "KeystoreClosed", ORACLE, PERMANENT, HOLD, STOPPED, DBA,
+        "The keystore of the database's encryption is closed: encrypted data cannot be read.",
+        "Open it, or make it open by itself; then restart the task.",
+        codes=frozenset({28365, 28368, 46658}),
+        command="ADMINISTER KEY MANAGEMENT SET KEYSTORE OPEN IDENTIFIED BY <password>;",
     ),
     Failure(
         "TimeZoneUnknown", CONFIG, CONFIGURATION, HOLD, STOPPED, OPERATOR,
@@ -351,7 +349,7 @@ DATABASE: Final = (
         "LockWait", ORACLE, TRANSIENT, RESTART, DEGRADED, NOBODY,
         "A lock was held by somebody else.",
         "Nothing. If it comes again: snapshot.locking.mode=none.",
-        codes=frozenset({54, 30006, 4021, 4020, 60}),
+        codes=frozenset({54, 30006, 4021, 4020, 60, 2049}),
         tries=3,
     ),
     Failure(
@@ -473,6 +471,15 @@ REACH: Final = (
             "got minus one from a read call", "sqlrecoverableexception", *DROPPED,
         ),
         within=("oracle.", "ora-", "dpy-", "sqlrecoverableexception", "no more data to read"),
+    ),
+    Failure(
+        "LoginTriggerRefused", ORACLE, PERMANENT, HOLD, STOPPED, DBA,
+        "A logon trigger of the database turned the session away.",
+        "Exempt the connector's account from the trigger.",
+        codes=frozenset({4088, *range(20000, 21000)}),
+        within=("ora-00604", "logon"),
+        command="SELECT owner, trigger_name FROM dba_triggers "
+        "WHERE triggering_event LIKE 'LOGON%';",
     ),
     Failure(
         "RecursiveSql", ORACLE, TRANSIENT, WAIT, DEGRADED, DBA,
