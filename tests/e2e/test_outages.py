@@ -186,18 +186,20 @@ def test_a_corrupt_state_file_means_observe_only_until_it_is_removed(scene: Scen
         lambda: bool(faults(scene)) and faults(scene) == {"state"}, "the state cannot be read"
     )
     log = log_of(scene)
-    scene.set_topic_config(BASE, "retention.ms", DRIFTED)
-    put_config(scene, poll_interval_ms=DRIFTED)
-    scene.wait(
-        lambda: scene.resource(CONNECTOR_KEY).get("reason") == "ObserveOnly", "it only observes"
-    )
-    next_cycles(scene, 2)
-    assert log.actions() == []
-    assert "state" in scene.resource(CONNECTOR_KEY)["message"]
-    assert scene.topic_config(BASE, "retention.ms") == DRIFTED
-    assert scene.config()["poll.interval.ms"] == DRIFTED
-    assert state.read_bytes() == garbage, "what a person may still read is left"
-    state.unlink()
+    try:
+        scene.set_topic_config(BASE, "retention.ms", DRIFTED)
+        put_config(scene, poll_interval_ms=DRIFTED)
+        scene.wait(
+            lambda: scene.resource(CONNECTOR_KEY).get("reason") == "ObserveOnly", "it only observes"
+        )
+        next_cycles(scene, 2)
+        assert log.actions() == []
+        assert "state" in scene.resource(CONNECTOR_KEY)["message"]
+        assert scene.topic_config(BASE, "retention.ms") == DRIFTED
+        assert scene.config()["poll.interval.ms"] == DRIFTED
+        assert state.read_bytes() == garbage, "what a person may still read is left"
+    finally:
+        state.unlink()
     scene.wait(lambda: scene.topic_config(BASE, "retention.ms") == before, "topics are repaired")
     scene.wait(lambda: scene.config().get("poll.interval.ms") != DRIFTED, "so is the connector")
     settle(scene)
