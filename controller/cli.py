@@ -244,7 +244,7 @@ def plan(
 
 def _insist_on_revision(parts: Parts) -> None:
     """Show a bad revision in full: without it nothing can be planned."""
-    if parts.manifests.revision is None:
+    if parts.revision_if_good() is None:
         parts.load(parts.folder())
 
 

@@ -446,8 +446,10 @@ class KafkaAdmin:
         """Wait, and serve librdkafka's callbacks meanwhile: unserved ones pile up in memory."""
         client = self._connected()
         end = time.monotonic() + left + _SLACK
-        while wait(futures, timeout=_POLL).not_done and time.monotonic() < end:
-            client.poll(0)
+        for future in futures:  # one by one: to wait for a thousand at once costs more each time
+            while not future.done() and time.monotonic() < end:
+                wait((future,), timeout=_POLL)
+                client.poll(0)
         client.poll(0)
 
     def _connected(self) -> AdminClient:
