@@ -20,6 +20,7 @@ USER: Final = "10001:10001"  # both images have it: one writes secret files, the
 SECRETS_ROOT: Final = "/run/wms-secrets"
 EVIDENCE_ROOT: Final = "/run/wms-evidence"
 HTTP_PORT: Final = 8080
+TEARDOWN_ARGUMENTS: Final = ("teardown", "--stage", "{stage}", "--confirm", "{stage}")
 JMX_PORT: Final = 9404
 
 # A worker that waits for its secrets is as it should be: replacing it would not bring them. After
@@ -223,7 +224,7 @@ def teardown_task(
         CONTROLLER,
         container_name=CONTROLLER,
         image=image_of(config, repositories, CONTROLLER),
-        command=["teardown", "--stage", config.stage.name, "--confirm", config.stage.name],
+        command=[part.format(stage=config.stage.name) for part in TEARDOWN_ARGUMENTS],
         cpu=256,
         memory_limit_mib=512,
         user=USER,
