@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from controller.core.action import (
     Action,
@@ -25,13 +25,13 @@ from controller.core.action import (
     WriteReady,
     WriteSecretFiles,
 )
-from controller.core.decision import Act, Decision
+from controller.core.decision import Act, Decision, Difference
 from controller.core.faults import Fault, Rejected, Unavailable
 from controller.core.hold import OWN_KINDS, hold
 from controller.core.model import Json, ProbeOutcome, ResourceKey
 from controller.core.plan import Plan, Step
 from controller.core.probe import bad_record, probe_record, stamp_after
-from controller.core.refusal import probed, refusal_record, refused, validated
+from controller.core.refusal import login_digest, probed, refusal_record, refused, validated
 from controller.core.track import after_fault, after_write, keep_track
 from controller.ports import (
     Clock,
@@ -41,6 +41,8 @@ from controller.ports import (
     SecretFiles,
     StateStore,
 )
+
+CRASHED: Final = "ActionCrashed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,9 @@ class Applier:
             self._perform(action)
         except Fault as raised:
             fault = raised
+        except Exception as bug:  # noqa: BLE001 - ours; it must not end the care of the others
+            fault = Unavailable(CRASHED, f"a mistake of this program: {type(bug).__name__}")
+            fault.__cause__ = bug
         applied = Applied(step.key, action, fault, self._clock.monotonic() - start)
         self._told(step, applied)
         return applied
@@ -168,7 +173,8 @@ class Applier:
         if outcome.fault is not None:
             track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
         elif isinstance(step.decision, Act) and step.decision.signature and outcome.applied:
-            track = after_write(track, now=now, wrote=step.decision.signature)
+            counted = step.decision.difference is not Difference.ROTATION
+            track = after_write(track, now=now, wrote=step.decision.signature, counted=counted)
         else:
             return None
         try:
@@ -215,7 +221,9 @@ class Applier:
                 raise
             record = refusal_record(action.name)
             now = self._clock.now()
-            self._store.put(record, refused(self._value(record), action.digest, now))
+            login = login_digest(action.config)
+            told = refused(self._value(record), action.digest, now, login=login)
+            self._store.put(record, told)
             raise Unavailable(
                 "ConfigRefused", f"{fault.message}; finding out why", retry_after=0.1
             ) from fault

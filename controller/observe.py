@@ -74,16 +74,13 @@ class Manifests:
         """Take a new revision whole, or keep the last good one and say why."""
         if not self.changed():
             return self.revision
+        self._read = True  # also when it fails: the source tells when there is something else
         try:
             self.revision = self._load(self._source.read())
-        except Fault as fault:
-            self._refuse(str(fault), now)
-            return self.revision
-        except self._refusals as error:
+        except (Fault, self._refusals) as error:
             self._refuse(str(error), now)
         else:
             self.refusal = self.since = None
-        self._read = True
         return self.revision
 
     def _refuse(self, why: str, now: float) -> None:

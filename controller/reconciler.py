@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from controller.apply import Applied, Applier, Outcome
+from controller.apply import CRASHED, Applied, Applier, Outcome
 from controller.core.action import Action, Forget, ProbeLogin, Remember, is_own
 from controller.core.condition import Condition, ConditionType, Status, mark, moved
 from controller.core.decision import Act, Converged, Difference, Stall, Wait
@@ -268,6 +268,8 @@ def action_lines(log: Log) -> Callable[[Step, Applied], None]:
         decision = step.decision
         act = decision if isinstance(decision, Act) else None
         say = log.info if applied.fault is None else log.warning
+        if applied.fault is not None and applied.fault.reason == CRASHED:
+            log.warning("action crashed", exc_info=applied.fault.__cause__)
         say(
             "action",
             resource=str(step.key),

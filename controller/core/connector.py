@@ -92,6 +92,9 @@ def decide_connector(
         foreign = _foreign(observed, memory, around)
         if foreign is not None:
             return foreign
+    manifest = desired.manifest
+    if isinstance(observed, ObservedConnector) and _is_to_stop(manifest, observed):
+        return _stop(manifest, observed, memory)  # needs no config, and waits for nothing
     if isinstance(desired, Unresolved):
         return _unresolved(desired)
     if isinstance(observed, Absent):
@@ -255,6 +258,21 @@ def _difference(desired: DesiredConnector, diff: Diff, memory: ConnectorMemory) 
     return Difference.DRIFT
 
 
+def _is_to_stop(manifest: ConnectorManifest, observed: ObservedConnector) -> bool:
+    wanted = manifest.run_state is RunState.STOPPED
+    return wanted and observed.state not in ("STOPPED", "PENDING")
+
+
+def _stop(manifest: ConnectorManifest, observed: ObservedConnector, memory: ConnectorMemory) -> Act:
+    name = manifest.name
+    return Act(
+        (Remember(stopped_record(name), {"by": "stop"}), Stop(name)),
+        "Repair" if memory.applied else "Update",
+        f"connector {name} is {observed.state} and declared {manifest.run_state}",
+        difference=Difference.DRIFT if memory.applied else Difference.NEW_GENERATION,
+    )
+
+
 def _switch(
     manifest: ConnectorManifest,
     observed: ObservedConnector,
@@ -266,9 +284,7 @@ def _switch(
     if observed.state == "PENDING":
         return Wait("Pending", f"connector {name} has no status yet", 1.0)
     if wanted is RunState.STOPPED:
-        if observed.state == "STOPPED":
-            return ()
-        return (Remember(stopped_record(name), {"by": "stop"}), Stop(name))
+        return ()  # stopped before anything else
     if observed.state == "STOPPED":
         return _start(manifest, memory, around)
     if wanted is RunState.PAUSED:

@@ -154,25 +154,29 @@ def _write(
     there = disk.versions.get(version.key, frozenset())
     if version.problem or needed <= there:
         return
-    for connector in _readers(version.key, world):
+    for connector in _readers(version.key, there, world):
         yield Remember(restart_record(connector), {"version": str(version.key)})
     fields = needed | (there & frozenset(version.fields))
     yield WriteSecretFiles(version.key, {field: version.fields[field] for field in sorted(fields)})
 
 
-def _readers(version: VersionKey, world: World) -> tuple[str, ...]:
+def _readers(version: VersionKey, there: frozenset[str], world: World) -> tuple[str, ...]:
     """Name the connectors whose tasks were started without files that they read."""
+    if isinstance(world.stored, Unknown):  # it cannot be kept, and files come before restarts
+        return ()
     return tuple(
         name
         for name, connector in sorted(world.observed_connectors().items())
-        if connector.state not in _IDLE and version in named_fields(connector.config, world.root)
+        if connector.state not in _IDLE
+        and not named_fields(connector.config, world.root).get(version, frozenset()) <= there
     )
 
 
 def _remove(
     name: str, secret: ObservedSecret, world: World, disk: ObservedDisk
 ) -> Iterator[Action]:
-    if not world.connectors.complete or isinstance(secret.previous, Unknown):
+    unread = isinstance(secret.previous, Unknown) or isinstance(world.stored, Unknown)
+    if unread or not world.connectors.complete:
         return
     kept = {secret.current.key, *observed_fields(world)}
     if isinstance(secret.previous, SecretVersion):

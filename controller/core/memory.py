@@ -67,7 +67,7 @@ def keep_memory(
         for key, value in wanted.items()
         if key not in world.records or world.records[key].value != value
     )
-    return (*puts, *_forgotten(world, resolutions), *_tracks(world, decisions))
+    return (*puts, *_forgotten(world, decisions, resolutions), *_tracks(world, decisions))
 
 
 def _topic_ids(world: World) -> Mapping[str, dict[str, Json]]:
@@ -130,7 +130,11 @@ def _birth(
     return {BIRTH_RECORD: value}
 
 
-def _forgotten(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Forget]:
+def _forgotten(
+    world: World,
+    decisions: Mapping[ResourceKey, Decision],
+    resolutions: Mapping[str, Resolution],
+) -> Iterator[Forget]:
     if world.revision is None:
         return
     if world.connectors.complete:
@@ -150,7 +154,8 @@ def _forgotten(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[
         record, desired = refusal_record(manifest.name), resolutions[manifest.name].desired
         if record not in world.records or not isinstance(desired, DesiredConnector):
             continue
-        if read_refusal(world.records, manifest.name, desired.config) is None:
+        accepted = isinstance(decisions.get(manifest.key), Converged)
+        if accepted or read_refusal(world.records, manifest.name, desired.config) is None:
             yield Forget(record)
 
 

@@ -34,6 +34,7 @@ from controller.core.model import (
     ObservedDisk,
     ObservedTopic,
     ResourceKey,
+    Unknown,
     Unresolved,
     VersionKey,
     connector_key,
@@ -44,6 +45,7 @@ from controller.core.model import (
 from controller.core.probe import (
     ProbeDue,
     ProbeLater,
+    ProbeSpent,
     Proved,
     bad_record,
     probe_record,
@@ -200,10 +202,13 @@ def _decide_login(manifest: ConnectorManifest, need: LoginNeed, world: World) ->
         return Converged()
     if isinstance(need.state, ProbeLater):
         return Wait("SourceUnreachable", need.state.message, need.state.at - world.now)
+    if isinstance(need.state, ProbeSpent):
+        return Stall("LoginDoubtful", need.state.message)
     if not isinstance(need.state, ProbeDue):
         return Stall("LoginRefused", need.state.message)
-    if world.connectors.fault is not None:
-        return Wait(world.connectors.fault.reason, world.connectors.fault.message)
+    observed = world.connectors.get(manifest.key)
+    if isinstance(observed, Unknown):  # it may be in use
+        return Wait(observed.fault.reason, observed.fault.message)
     address = need.login.address
     stamp = stamp_before(world.records, need.version, address, world.now)
     return Act(
@@ -354,9 +359,16 @@ def _missing(
         for key in sorted(manifest.needs)
         if not isinstance(world.topics.get(key), ObservedTopic)
     ]
-    versions = desired.versions if isinstance(desired, DesiredConnector) else frozenset()
+    named = (
+        named_fields(desired.config, world.root) if isinstance(desired, DesiredConnector) else {}
+    )
     disk = world.disk.versions if isinstance(world.disk, ObservedDisk) else {}
-    return (*topics, *(f"secret/{version}" for version in sorted(versions) if version not in disk))
+    files = (
+        f"secret/{version}"
+        for version, fields in sorted(named.items())
+        if not fields <= disk.get(version, frozenset())
+    )
+    return (*topics, *files)
 
 
 # --- conditions and orphans -----------------------------------------------------------------

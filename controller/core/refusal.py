@@ -44,20 +44,39 @@ class Refusal:
     probe_message: str = ""
     errors: tuple[FieldError, ...] | None = None  # None: validate was not asked yet
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the worker could not log in and nobody can say why."""
+        errors = self.errors or ()
+        connection_only = bool(errors) and all(error.field in _CONNECTION for error in errors)
+        return connection_only and self.probe is not ProbeOutcome.ACCEPTED
+
 
 def refusal_record(name: str) -> str:
     return f"stamp/refusal:{name}"
 
 
 def read_refusal(records: Records, name: str, config: Mapping[str, str]) -> Refusal | None:
-    """Answer what is remembered, if it is about this very config."""
+    """Answer what is remembered, if it is about this very config, or about its login in doubt."""
     record = records.get(refusal_record(name))
-    if record is None or record.value.get("config") != hash_config(config):
+    if record is None:
         return None
-    value = record.value
+    found = _read(record.value)
+    if found.config == hash_config(config):
+        return found
+    same_login = record.value.get("login") == login_digest(config)
+    return found if same_login and found.in_doubt else None
+
+
+def login_digest(config: Mapping[str, str]) -> str:
+    """Name the login of a config: while it stays, a login in doubt stays one."""
+    return hash_config({key: text for key, text in config.items() if key.startswith("database.")})
+
+
+def _read(value: Mapping[str, Json]) -> Refusal:
     probe = value.get("probe")
     return Refusal(
-        config=str(value["config"]),
+        config=str(value.get("config")),
         at=_float(value.get("at")),
         times=int(_float(value.get("times"))) or 1,
         probe=ProbeOutcome(str(probe)) if probe else None,
@@ -66,10 +85,12 @@ def read_refusal(records: Records, name: str, config: Mapping[str, str]) -> Refu
     )
 
 
-def refused(previous: Mapping[str, Json], digest: str, now: float) -> dict[str, Json]:
+def refused(
+    previous: Mapping[str, Json], digest: str, now: float, *, login: str = ""
+) -> dict[str, Json]:
     """Answer the record for a config that was refused just now."""
     times = int(_float(previous.get("times"))) if previous.get("config") == digest else 0
-    return {"config": digest, "at": now, "times": times + 1}
+    return {"config": digest, "login": login, "at": now, "times": times + 1}
 
 
 def probed(previous: Mapping[str, Json], outcome: ProbeOutcome, message: str) -> dict[str, Json]:
@@ -123,9 +144,8 @@ def _wait(refusal: Refusal, now: float) -> Decision | None:
 
 def _conclude(refusal: Refusal, now: float) -> Decision | None:
     errors = refusal.errors or ()
-    connection_only = bool(errors) and all(error.field in _CONNECTION for error in errors)
     told = "; ".join(f"{error.field}: {error.message}" for error in errors)
-    if connection_only and refusal.probe is not ProbeOutcome.ACCEPTED:
+    if refusal.in_doubt:
         return Stall(
             "LoginDoubtful",
             _explain_doubt(told),

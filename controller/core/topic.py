@@ -95,7 +95,8 @@ def _alter(desired: DesiredTopic, diff: Diff, difference: Difference) -> Act:
 def _hold(desired: DesiredTopic, diff: Diff, difference: Difference) -> Stall:
     held = _alter(desired, diff, difference)
     fields = ", ".join(change.field for change in diff)
-    if difference is Difference.DRIFT and held.risk is Risk.DATA_LOSS:
+    keeps_more = held.risk is Risk.DATA_LOSS and all(c.field != "cleanup.policy" for c in diff)
+    if difference is Difference.DRIFT and keeps_more:
         return Stall(
             "MoreProtective",
             f"{fields} of topic {desired.name} was changed by hand to something that keeps more; "

@@ -76,9 +76,11 @@ def _delay(fault: Fault, attempts: int, jitter: float) -> float:
     return fault.retry_after or RETRY.delay(attempts, jitter=jitter)
 
 
-def after_write(track: Track, *, now: float, wrote: str) -> Track:
+def after_write(track: Track, *, now: float, wrote: str, counted: bool = True) -> Track:
     """Count a write; the third of the same without a converged observation starts a pause."""
     writes = track.writes + 1 if wrote == track.wrote else 1
+    if not counted:
+        writes, wrote = track.writes, track.wrote
     written = replace(
         track,
         attempts=0,
@@ -90,7 +92,7 @@ def after_write(track: Track, *, now: float, wrote: str) -> Track:
         written_at=now,
         wrote=wrote,
     )
-    if writes < FLAPPING_WRITES:
+    if writes < FLAPPING_WRITES or not counted:
         return written
     pause = FLAPPING.delay(track.flaps + 1, jitter=1.0)
     return replace(written, flaps=track.flaps + 1, flapping_until=now + pause)

@@ -16,9 +16,9 @@ from controller.core.stage import Stage
 from tests.fakes.connect import REBALANCE, TimeOut
 from tests.fakes.kafka import unavailable
 from tests.make import MAIN, NAME, topic
-from tests.sim.world import AWAY, DATA, HISTORY, Controller, Effect, Mishap, SimWorld
+from tests.sim.world import AWAY, DATA, HISTORY, Broken, Controller, Effect, Mishap, SimWorld
 
-SEEDS: Final = range(60)
+SEEDS: Final = range(30)
 DOUBTS: Final = tuple(
     m for m in Mishap if m.name not in ("REFUSED", "FORGET_BEFORE", "FORGET_AFTER")
 )
@@ -155,11 +155,11 @@ def test_after_any_history_the_world_becomes_as_declared_and_stays_so(
         assert world.snapshots == 1
         del world.database.failed["debezium", "typed-by-hand"]
         assert all(times <= 2 for times in world.database.failed.values()), world.database.failed
-    except AssertionError as broken:
+    except (AssertionError, Broken) as broken:
         raise AssertionError(f"seed {seed}: {chaos.done}: {broken}") from broken
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(15))
 def test_two_controllers_on_one_stage_end_where_one_does(seed: int) -> None:
     chaos = Chaos(seed, MAIN)
     world = chaos.world
@@ -178,5 +178,5 @@ def test_two_controllers_on_one_stage_end_where_one_does(seed: int) -> None:
             controller.settle(100)
         assert world.snapshots == 1
         assert not any(world.differences())
-    except AssertionError as broken:
+    except (AssertionError, Broken) as broken:
         raise AssertionError(f"seed {seed}: {chaos.done}: {broken}") from broken

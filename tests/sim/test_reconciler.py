@@ -395,3 +395,84 @@ def test_removing_a_manifest_deletes_nothing() -> None:
     controller.run(30)
     assert DATA in world.kafka.topics
     controller.stay_quiet()
+
+
+# --- mistakes of this program -----------------------------------------------------------------
+
+
+def test_a_mistake_in_one_action_does_not_end_the_care_of_the_others() -> None:
+    world, controller = settled()
+    world.kafka.topics[DATA].config["retention.ms"] = "7"
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    world.fate = lambda e: Mishap.BUG if e.kind == "AlterTopic" else Mishap.OK
+    start, before, cycles = world.clock.time, len(world.effects), 0
+    while world.clock.time < start + 3600:
+        controller.run(1)
+        cycles += 1
+    assert "x" not in world.config
+    assert kinds(world, before).count("AlterTopic") < 40
+    assert cycles < 400
+    assert any("action crashed" in line for line in world.lines)
+    world.fate = lambda _e: Mishap.OK
+    controller.settle()
+    controller.stay_quiet()
+
+
+# --- logins in doubt --------------------------------------------------------------------------
+
+
+def test_a_login_in_doubt_is_not_used_again_for_a_new_config() -> None:
+    world, controller = settled()
+    good = dict(world.config)
+    world.database.mute = True
+    world.commit(world.connector({"poll.interval.ms": "1"}, generation="c2"))
+    controller.run(30)
+    tried = world.database.logins
+    for number in range(3, 6):
+        world.commit(world.connector({"poll.interval.ms": "1"}, generation=f"c{number}"))
+        controller.run(200)
+    assert world.database.logins == tried
+    assert world.config == good
+    world.database.mute = False
+    world.rotate("second-password")
+    controller.settle()
+    controller.stay_quiet()
+
+
+# --- what is printed --------------------------------------------------------------------------
+
+
+def test_nothing_that_is_printed_holds_a_password() -> None:
+    world = SimWorld(listening=True, settle=0.3)
+    passwords = ["first-password", "wrong-password", "second-password", "third-password"]
+    controller = Controller(world)
+    controller.settle()
+    world.rotate(passwords[1], works=False)
+    controller.run(5)
+    world.rotate(passwords[2])
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    controller.settle()
+    world.database.mute = True
+    world.rotate(passwords[3], works=False)
+    world.edit("DELETE", f"/connectors/{NAME}")
+    controller.run(20)
+    printed = "\n".join(world.lines)
+    assert len(world.lines) > 50
+    assert not [word for word in passwords if word in printed]
+    stored = repr(world.store.records)
+    assert not [word for word in passwords if word in stored]
+
+
+def test_a_new_field_of_a_secret_is_on_disk_before_a_config_names_it() -> None:
+    world, controller = settled()
+    world.fate = lambda e: Mishap.DENIED if e.kind == "WriteSecretFiles" else Mishap.OK
+    world.commit(
+        world.connector({"a.role": "${secret:dbInfo:user}-${secret:token}"}, generation="c2")
+    )
+    world.secrets.put(world.path("token"), "a-token-value")
+    controller.run(20)
+    assert "a.role" not in world.config
+    world.fate = lambda _e: Mishap.OK
+    controller.run(10)
+    assert "a.role" in world.config
+    controller.stay_quiet()

@@ -78,6 +78,7 @@ class Mishap(StrEnum):
     CONFLICT = "conflict"
     LOST = "time out, not done"
     APPLIED = "time out after applying"
+    BUG = "a mistake of this program"
     CRASH_BEFORE = "crash before"
     CRASH_AFTER = "crash after"
     FORGET_BEFORE = "crash before, with loss of memory"
@@ -101,8 +102,12 @@ class Crash(BaseException):
     """The process ends here, whatever it was doing."""
 
 
-class Broken(AssertionError):
-    """A law that must hold at every moment did not."""
+class Mistake(Exception):
+    """What nobody expects to be raised."""
+
+
+class Broken(BaseException):
+    """A law that must hold at every moment did not; nothing on its way may swallow that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +299,8 @@ class SimWorld:
             self.lose_memory()
         if mishap in (*CRASHES, *LOSSES):
             raise Crash(str(effect))
+        if mishap is Mishap.BUG:
+            raise Mistake("made to fail")
         if mishap is not Mishap.OK:
             fault = _FAULTS[mishap]
             raise fault("MadeToFail", "made to fail")
@@ -316,7 +323,8 @@ class SimWorld:
         for version, fields in named_fields(action.config, ROOT).items():
             if not fields <= set(self.files.versions.get(version, {})):
                 raise Broken(f"{version} is named and its files are not there")
-            if version not in self.proved and version not in used:
+            is_login = version.path.endswith("/dbInfo")
+            if is_login and version not in {*self.proved, *used}:
                 raise Broken(f"{version} is named and its login was never proved")
 
     # --- what became of it --------------------------------------------------------------------
@@ -358,7 +366,8 @@ class SimWorld:
         for key in set(seen.config) - set(manifest.config):
             yield f"{key} is too many"
         current = self.secrets.secrets[self.path("dbInfo")].current
-        if [key.version_id for key in named_fields(seen.config, ROOT)] != [current]:
+        named = [k for k in named_fields(seen.config, ROOT) if k.path == self.path("dbInfo")]
+        if [key.version_id for key in named] != [current]:
             yield f"it does not use {current}"
         if seen.target != manifest.run_state.upper():
             yield f"{manifest.name} is {seen.target}"
@@ -523,6 +532,8 @@ class Controller:
             report = self.reconciler.run_cycle(lambda: False)
         except Crash:
             self.start()
+            return None
+        except Mistake:  # as the loop takes it: the next cycle tries again
             return None
         if self.world.listening:
             self.world.lines.append(repr(report))

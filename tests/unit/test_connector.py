@@ -309,3 +309,28 @@ def test_tasks_that_missed_their_files_are_restarted_and_that_is_due_no_more(sta
         Forget(restart_record(NAME)),
         Restart(NAME, only_failed=False),
     }
+
+
+STOPPED = make.connector_manifest(run_state=RunState.STOPPED)
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        make.desired_connector(STOPPED),
+        make.desired_connector(STOPPED, poll="1"),
+        make.desired_connector(STOPPED, table_include_list="APP.OTHER"),
+        make.desired_connector(STOPPED, "v2"),
+        Unresolved(STOPPED, "SecretMissing", "m"),
+    ],
+)
+def test_a_declared_stop_comes_before_all_else_and_waits_for_nothing(
+    desired: DesiredConnector | Unresolved,
+) -> None:
+    found = act(decided(desired, missing=("secret/x", "topic/y")))
+    assert found.actions == (Remember(stopped_record(NAME), {"by": "stop"}), Stop(NAME))
+
+
+def test_the_connector_of_another_stage_is_not_stopped_either() -> None:
+    theirs = make.observed_connector({**make.rendered(), "x-wms.managed-by": "wms-connector-val"})
+    assert stall(decided(make.desired_connector(STOPPED), theirs)).reason == "OtherMark"

@@ -220,3 +220,25 @@ def test_without_manifests_the_remembered_versions_tell_what_to_deliver() -> Non
         "dbInfo", make.world(revision=None, disk=make.disk(), connectors=make.snapshot())
     )
     assert actions(decision) == (WriteSecretFiles(OLD.key, FILES),)
+
+
+# --- what a store and a task cannot wait for ------------------------------------------------
+
+
+def test_files_are_written_although_the_store_cannot_be_read() -> None:
+    found = files(disk=make.disk(), stored=AWAY)
+    assert actions(found) == (WriteSecretFiles(OLD.key, FILES),)
+
+
+def test_a_field_that_no_task_reads_yet_restarts_nobody() -> None:
+    partly = ObservedDisk({OLD.key: frozenset({"user", "password"})}, make.BROKERS)
+    token = make.version("v1", fields={"token": "t0ken-value"})
+    manifest = make.connector_manifest({"a.token": "${secret:dbInfo:token}"})
+    found = files(
+        disk=partly,
+        secrets=secrets(make.secret(token)),
+        revision=make.revision((make.topic(),), (manifest,)),
+    )
+    (write,) = actions(found)
+    assert isinstance(write, WriteSecretFiles)
+    assert set(write.fields) == {"user", "password", "token"}

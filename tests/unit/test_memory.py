@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from controller.core.action import Remember
+from controller.core.diff import hash_config
 from controller.core.model import RunState, Unknown
 from controller.core.plan import plan
 from controller.core.track import Track, track_record
@@ -110,6 +111,13 @@ def test_stopped_by_us_stays_while_stopped_is_declared() -> None:
 def test_a_refusal_of_another_config_is_forgotten() -> None:
     refusal: dict[str, Any] = {"stamp/refusal:oracle": {"config": "another", "at": 0.0}}
     assert kept(stored=make.memory() | refusal)["stamp/refusal:oracle"] is None
+
+
+def test_a_refusal_is_forgotten_once_its_config_is_in_force() -> None:
+    refusal = {"stamp/refusal:oracle": {"config": hash_config(make.rendered()), "at": 0.0}}
+    assert kept(stored=make.memory() | refusal)["stamp/refusal:oracle"] is None
+    drifted = kept(stored=make.memory() | refusal, connectors=make.snapshot(DRIFTED))
+    assert "stamp/refusal:oracle" not in drifted
 
 
 def test_a_track_ends_with_a_converged_observation_and_not_before() -> None:

@@ -141,6 +141,17 @@ def test_a_connector_is_not_created_before_its_files_are_seen() -> None:
     assert reason_of(found) == "NeedsMissing"
 
 
+def test_a_config_waits_for_a_field_that_its_version_does_not_have_on_disk_yet() -> None:
+    token = make.version("v1", fields={"token": "t0ken-value"})
+    manifest = make.connector_manifest({"a.token": "${secret:dbInfo:token}"}, generation="c2")
+    found = planned(
+        revision=make.revision((make.topic(),), (manifest,)),
+        secrets={"dbInfo": make.secret(token), "brokerString": make.broker_secret()},
+    )
+    assert make.writes(found) == ["WriteSecretFiles"]
+    assert reason_of(found) == "NeedsMissing"
+
+
 def test_a_needed_topic_must_be_there_but_not_be_as_declared() -> None:
     drifted = make.snapshot(make.observed_topic(partitions=7))
     found = planned(revision=NEEDY, topics=drifted, connectors=make.snapshot())
@@ -193,6 +204,19 @@ def test_no_login_is_tried_while_the_connectors_are_unknown() -> None:
         connectors=make.snapshot(fault=make.AWAY),
     )
     assert make.writes(found) == []
+
+
+def test_no_login_is_tried_while_its_connector_is_unknown() -> None:
+    unknown: Snapshot[Any] = Snapshot({connector_key(make.NAME): AWAY})
+    found = planned(revision=required(), secrets=ROTATED, disk=BOTH, connectors=unknown)
+    assert make.writes(found) == []
+
+
+def test_a_login_that_may_have_failed_twice_is_told_from_a_refused_one() -> None:
+    spent = {"attempts": 2, "failures": 2, "outcome": "doubtful", "message": "m"}
+    stored = make.memory() | {probe_record(NEW.key, ADDRESS): spent}
+    found = planned(revision=required(), secrets=ROTATED, disk=BOTH, stored=stored)
+    assert reason_of(found, "login/oracle") == "LoginDoubtful"
 
 
 def test_a_rotation_is_not_held_for_flapping_but_drift_is() -> None:

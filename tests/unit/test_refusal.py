@@ -15,6 +15,7 @@ from controller.core.refusal import (
     Refusal,
     decide_refused,
     forget_refusal,
+    login_digest,
     probed,
     read_refusal,
     refusal_record,
@@ -134,10 +135,37 @@ def test_what_was_found_out_is_remembered_about_this_very_config() -> None:
 def test_the_same_config_refused_again_is_counted_and_asked_about_anew() -> None:
     digest = hash_config(CONFIG)
     value = probed(refused({}, digest, NOW), ProbeOutcome.UNREACHABLE, "m")
-    assert refused(value, digest, NOW + 5) == {"config": digest, "at": NOW + 5, "times": 2}
+    assert refused(value, digest, NOW + 5) == {
+        "config": digest,
+        "login": "",
+        "at": NOW + 5,
+        "times": 2,
+    }
     assert refused(value, "another", NOW + 5)["times"] == 1
 
 
 def test_only_what_is_remembered_is_forgotten() -> None:
     assert forget_refusal({}, make.NAME) == ()
     assert forget_refusal({RECORD: Record({}, 1)}, make.NAME) == (Forget(RECORD),)
+
+
+@pytest.mark.parametrize(
+    ("errors", "outcome", "login", "kept"),
+    [
+        (CONNECTION, ProbeOutcome.DOUBTFUL, CONFIG, True),
+        (CONNECTION, ProbeOutcome.DOUBTFUL, make.rendered("v2"), False),
+        (CONNECTION, ProbeOutcome.ACCEPTED, CONFIG, False),
+        (FIELD, ProbeOutcome.DOUBTFUL, CONFIG, False),
+    ],
+)
+def test_only_a_login_in_doubt_outlives_a_new_config_with_the_same_login(
+    errors: tuple[FieldError, ...],
+    outcome: ProbeOutcome,
+    login: dict[str, str],
+    *,
+    kept: bool,
+) -> None:
+    value = refused({}, hash_config(CONFIG), NOW, login=login_digest(login))
+    value = validated(probed(value, outcome, "m"), errors)
+    found = read_refusal({RECORD: Record(value, 1)}, make.NAME, {**CONFIG, "poll": "1"})
+    assert (found is not None) is kept

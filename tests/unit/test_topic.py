@@ -102,6 +102,11 @@ def test_drift_that_keeps_more_is_reported_and_not_undone() -> None:
     )
 
 
+def test_another_cleanup_policy_by_hand_is_never_called_one_that_keeps_more() -> None:
+    wanted, seen = {"cleanup.policy": "delete"}, {"config": {"cleanup.policy": "compact"}}
+    assert stalled(decided(APPLIED, seen=seen, config=wanted)).reason == "AcceptanceRequired"
+
+
 def test_on_a_branch_nothing_needs_a_person() -> None:
     act = acted(decided(BRANCH, seen={"config": {"retention.ms": "2000"}}, partitions=4))
     assert act.actions == (AlterTopic(NAME, {"retention.ms": "1000"}), AddPartitions(NAME, 4))

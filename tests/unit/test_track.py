@@ -146,3 +146,14 @@ def test_an_empty_track_is_not_stored_and_removes_what_was() -> None:
     assert keep_track({}, KEY, Track(generation="g1")) == ()
     left = keep_track(stored(Track(generation="g1", attempts=1)), KEY, Track(generation="g1"))
     assert left == (Forget(track_record(KEY)),)
+
+
+def test_a_rotation_is_no_flapping_and_hides_none() -> None:
+    track = Track()
+    for _ in range(5):
+        track = after_write(track, now=NOW, wrote="PutConfig database.password", counted=False)
+    assert not track.flapping
+    for _ in range(2):
+        track = after_write(track, now=NOW, wrote="PutConfig a")
+    track = after_write(track, now=NOW, wrote="PutConfig database.password", counted=False)
+    assert after_write(track, now=NOW, wrote="PutConfig a").flapping
