@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _read(
 ) -> list[Row]:
     rows: list[Row] = []
     partitions = _partitions(consumer, topic, deadline)
-    ends = {p.partition: consumer.get_watermark_offsets(p, timeout=10)[1] for p in partitions}
+    ends = {place.partition: _end(consumer, place, deadline) for place in partitions}
     left = {number for number, end in ends.items() if end > 0}
     if partitions:
         consumer.assign(partitions)
@@ -86,6 +86,17 @@ def _read(
         if offset + 1 >= ends.get(number, 0):
             left.discard(number)
     return rows
+
+
+def _end(consumer: Consumer, place: TopicPartition, deadline: float) -> int:
+    """Ask again while the partition looks for its leader, as after a broker's start."""
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(place, timeout=10)[1])
+        except KafkaException:
+            if time.monotonic() >= deadline:
+                raise
+            consumer.poll(0.2)
 
 
 def _partitions(consumer: Consumer, topic: str, deadline: float) -> list[TopicPartition]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -19,6 +20,13 @@ SECURITY = ("security.", "sasl.", "reconnect.")
 STAND_IN = '#!/bin/sh\necho "java $$"\nprintf "%s\\n" "$@"\n'
 
 
+# Who runs the tests in the background has SIGINT ignored, and a shell cannot trap what is ignored.
+_WITH_SIGINT = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     folder: Path
@@ -27,7 +35,7 @@ class Image:
 
     def start(self, **settings: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [ENTRYPOINT],
+            [sys.executable, "-c", _WITH_SIGINT, str(ENTRYPOINT)],
             env=self.env | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
