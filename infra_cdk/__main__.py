@@ -62,6 +62,7 @@ def read_config(options: Mapping[str, Any]) -> FullEnvironmentConfig:
             options.get("branch") or stage.name,
         ),
         rollback=options.get("rollback") != "off",
+        secret_prefix=options.get("secret_prefix") or file.get("secretPrefix") or "wms",
     )
 
 
@@ -76,6 +77,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--connect", help="digest of the worker's image")
     parser.add_argument("--repository", help="OWNER/NAME whose branch this stage is")
     parser.add_argument("--branch", help="git branch whose stage this is")
+    parser.add_argument("--secret-prefix", help="first part of every secret's path; wms")
     parser.add_argument("--rollback", choices=("on", "off"), help="of a deployment that fails")
     return parser.parse_args(arguments)
 

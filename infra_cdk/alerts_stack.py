@@ -15,7 +15,14 @@ from controller.core.aws_names import AwsNames
 from infra_cdk.environment_config import FullEnvironmentConfig
 from infra_cdk.governance import removal_policy, stack_arguments
 
-_SENDERS = ("cloudwatch.amazonaws.com", "events.amazonaws.com")
+
+def _senders(account: str) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+    """Who sends; EventBridge names no account when it publishes to an encrypted topic."""
+    ours = {"StringEquals": {"aws:SourceAccount": account}}
+    return (
+        ("AlarmsOfThisAccount", "cloudwatch.amazonaws.com", ours),
+        ("Events", "events.amazonaws.com", {}),
+    )
 
 
 class AlertsStack(cdk.Stack):
@@ -43,25 +50,24 @@ class AlertsStack(cdk.Stack):
             enforce_ssl=True,
         )
         topic.apply_removal_policy(removal_policy(config))
-        senders = [iam.ServicePrincipal(sender) for sender in _SENDERS]
-        ours = {"StringEquals": {"aws:SourceAccount": config.account}}
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="SendersOfThisAccount",
-                principals=senders,
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                resources=["*"],
-                conditions=ours,
+        for sid, sender, conditions in _senders(config.account):
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    principals=[iam.ServicePrincipal(sender)],
+                    actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                    resources=["*"],
+                    conditions=conditions,
+                )
             )
-        )
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="SendersOfThisAccount",
-                principals=senders,
-                actions=["sns:Publish"],
-                resources=[topic.topic_arn],
-                conditions=ours,
+            topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    principals=[iam.ServicePrincipal(sender)],
+                    actions=["sns:Publish"],
+                    resources=[topic.topic_arn],
+                    conditions=conditions,
+                )
             )
-        )
         for email in config.alert_emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))

@@ -203,13 +203,15 @@ def test_alerts_are_encrypted_and_reach_the_people_of_the_secret(made: Synthesiz
 def test_alarms_and_events_may_send_and_only_over_tls(made: Synthesized) -> None:
     [policy] = resources(made.alerts, "AWS::SNS::TopicPolicy").values()
     statements = {s["Sid"]: s for s in policy["PolicyDocument"]["Statement"]}
-    assert statements["SendersOfThisAccount"]["Principal"]["Service"] == [
-        "cloudwatch.amazonaws.com",
-        "events.amazonaws.com",
-    ]
-    assert statements["SendersOfThisAccount"]["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": "111122223333"}
-    }
+    [key] = resources(made.alerts, "AWS::KMS::Key").values()
+    keys = {s.get("Sid"): s for s in key["KeyPolicy"]["Statement"]}
+    for found in (statements, keys):
+        alarming, events = found["AlarmsOfThisAccount"], found["Events"]
+        assert alarming["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+        ours = {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+        assert alarming["Condition"] == ours
+        assert events["Principal"] == {"Service": "events.amazonaws.com"}
+        assert "Condition" not in events  # with one, nothing would ever arrive
     assert any(
         s["Effect"] == "Deny" and s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         for s in statements.values()
