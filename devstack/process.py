@@ -167,10 +167,11 @@ class Nursery:
             raise StackError(f"{name} failed ({code}). The end of {child.log}:\n{child.tail()}")
 
     def forget(self, child: Child) -> None:
-        """A child that has ended: its number may soon be somebody else's."""
+        """A child that has ended, once or again: its number may soon be somebody else's."""
         with self._guard:
-            self._children.remove(child)
-            self._tell(f"ended {child.pid}")
+            if child in self._children:
+                self._children.remove(child)
+                self._tell(f"ended {child.pid}")
 
     def stop(self, child: Child, grace: float = 10.0) -> None:
         child.stop(grace)
