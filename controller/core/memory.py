@@ -64,10 +64,15 @@ def keep_memory(
     }
     puts = (
         Remember(key, value)
-        for key, value in wanted.items()
+        for key, value in sorted(wanted.items(), key=_birth_last)
         if key not in world.records or world.records[key].value != value
     )
     return (*puts, *_forgotten(world, decisions, resolutions), *_tracks(world, decisions))
+
+
+def _birth_last(item: tuple[str, object]) -> tuple[bool, str]:
+    """Order what is put; once there is a birth record, what is missing was never there."""
+    return item[0] == BIRTH_RECORD, item[0]
 
 
 def _topic_ids(world: World) -> Mapping[str, dict[str, Json]]:
@@ -142,7 +147,7 @@ def _forgotten(
         for record in sorted(world.records):
             if record.startswith("delivered/") and record not in there:
                 yield Forget(record)
-    for manifest in world.revision.connectors:
+    for manifest in sorted(world.revision.connectors, key=lambda one: one.key):
         observed = world.connectors.get(manifest.key)
         seen_running = isinstance(observed, ObservedConnector) and observed.state not in (
             "STOPPED",

@@ -18,6 +18,7 @@ from tests.e2e.scenes import (
     a_scene,
     begin,
     edit,
+    end_controller,
     end_with,
     log_of,
     next_cycles,
@@ -114,7 +115,9 @@ def test_a_bad_first_revision_brings_only_secrets_and_ready_until_it_is_correcte
         scene.start()
         scene.wait((scene.worker.root / "ready").exists, "the worker is let in")
         scene.wait(scene.worker.healthy, "the worker is up", 60)
-        next_cycles(scene)
+        at = scene.status()["cycle"]
+        put_file(bad, f"{BAD}# still bad\n")  # wakes it: without a revision it looks every 15 s
+        scene.wait(lambda: scene.status().get("cycle", 0) > at, "it looked at the worker", 40)
         assert set(log.actions()) == {"WriteSecretFiles", "WriteReady"}
         assert scene.worker.request("GET", "/connectors") == []
         assert not {scene.topic(name) for name in DATA_TOPICS} & stack.topics()
@@ -172,7 +175,7 @@ def test_oracle_without_its_database_is_held_with_the_reason_and_nothing_is_call
     oracle: Scene, probe: str
 ) -> None:
     scene = oracle
-    scene.stop()
+    end_controller(scene)
     _set_probe(scene, probe)
     (scene.stack.folder / f"state-{scene.stage}.json").unlink(missing_ok=True)
     with a_proxy(scene) as proxy:
@@ -194,7 +197,6 @@ def test_oracle_without_its_database_is_held_with_the_reason_and_nothing_is_call
             assert proxy.writes == [], "nothing was sent to the worker"
         assert {scene.topic("wms"), scene.topic("wms.schema-changes")} <= scene.stack.topics()
         assert scene.topic_config("wms.schema-changes", "retention.ms") == "-1"
-        scene.stop()
 
 
 def _reasons(scene: Scene) -> set[str]:

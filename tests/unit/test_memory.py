@@ -162,3 +162,14 @@ def test_a_connector_with_another_mark_does_not_tell_that_memory_was_lost() -> N
     foreign = {**make.rendered(), "x-wms.managed-by": "wms-connector-val"}
     seen = make.snapshot(make.observed_connector(foreign))
     assert held(LOST, connectors=seen, topics=make.snapshot())["connector/oracle"] == "OtherMark"
+
+
+def test_the_birth_is_remembered_last() -> None:
+    first = {k: v for k, v in make.memory().items() if k.startswith("stamp/")}
+    memory = plan(make.world(stored=first, connectors=make.snapshot())).memory
+    assert "birth/stage" not in [action.key for action in memory]
+    adopted = make.memory()
+    del adopted["birth/stage"], adopted[f"topicId/{make.topic().name}"]
+    keys = [action.key for action in plan(make.world(stored=adopted)).memory]
+    assert keys[-1] == "birth/stage"
+    assert f"topicId/{make.topic().name}" in keys
