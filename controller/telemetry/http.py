@@ -1,4 +1,4 @@
-"""The listeners: /healthz, /readyz and /status on one, /metrics on another.
+"""The listeners: the status page, /healthz, /readyz and /status on one, /metrics on another.
 
 A client is a guest: it has so many bytes and seconds for its one request, and whoever has been here
 longest goes first when there are too many.
@@ -23,6 +23,7 @@ from time import monotonic
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
+from controller.telemetry.page import POLICY, page_files
 from controller.telemetry.scrubbing import Scrub, scrub_deep
 
 SECONDS: Final = 5.0  # for one connection, from its first byte to our last
@@ -128,6 +129,7 @@ class StatusServer(Listener):
         hosts: Collection[str] = (),
     ) -> None:
         pages: dict[str, Page] = {
+            **(_page() if _is_loopback(host) else {}),
             "/healthz": lambda: _health(health(), scrub),
             "/readyz": lambda: _health(ready(), scrub),
             "/status": lambda: _json(200, status(), scrub),
@@ -219,6 +221,15 @@ def _json(code: int, data: Mapping[str, Any], scrub: Scrub = str, *, allow: str 
     text = json.dumps(scrub_deep(data, scrub), indent=2, ensure_ascii=False)
     body = f"{text}\n".encode(errors="backslashreplace")  # half a surrogate, as JSON writes it
     return Answer(code, "application/json; charset=utf-8", body, allow)
+
+
+def _page() -> dict[str, Page]:
+    """Serve the status page; it is for whoever sits on this machine, so on loopback only."""
+    return {path: _file(*found) for path, found in page_files().items()}
+
+
+def _file(content_type: str, body: bytes) -> Page:
+    return lambda: Answer(200, content_type, body)
 
 
 def _metrics(registry: Any) -> Answer:
@@ -362,6 +373,8 @@ def _handler(site: _Site) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(answer.body)))
             self.send_header("Cache-Control", "no-store")
             self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("Content-Security-Policy", POLICY)
+            self.send_header("Referrer-Policy", "no-referrer")
             if answer.allow:
                 self.send_header("Allow", answer.allow)
             self.end_headers()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -104,11 +105,19 @@ def test_any_other_method_is_405(server: Listener, method: str) -> None:
     assert json.loads(body) == {"error": "only GET and HEAD"}
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/status/", "/../status"])
+@pytest.mark.parametrize("path", ["/metrics", "/status/", "/../status", "/__init__.py"])
 def test_an_unknown_path_is_404_with_those_there_are(server: Listener, path: str) -> None:
     response, body = ask(server, path)
     assert response.status == 404
-    assert json.loads(body)["pages"] == ["/healthz", "/readyz", "/status"]
+    assert json.loads(body)["pages"] == [
+        "/",
+        "/healthz",
+        "/index.html",
+        "/page.css",
+        "/page.js",
+        "/readyz",
+        "/status",
+    ]
 
 
 def test_no_secret_leaves_by_the_status_page() -> None:
@@ -194,6 +203,7 @@ def test_beyond_loopback_metrics_may_be_scraped_by_name_and_status_may_not() -> 
     with listening(metrics), listening(status):
         assert ask(metrics, "/metrics", Host="controller.internal")[0].status == 200
         assert ask(status, "/status", Host="controller.internal")[0].status == 421
+        assert ask(status, "/")[0].status == 404
     loopback = MetricsServer(HOST, 0, CollectorRegistry())
     with listening(loopback):
         assert ask(loopback, "/metrics", Host="evil.example")[0].status == 421
@@ -220,7 +230,7 @@ def test_what_is_no_request_is_refused_in_our_own_words(
 ) -> None:
     said = say(server, raw)
     assert code in said.split(b"\r\n", 1)[0]
-    assert b"script" not in said
+    assert b"script>" not in said
     assert b'{\n  "error": ' in said
     assert ask(server, "/healthz")[0].status == 200
 
@@ -367,3 +377,19 @@ def test_stop_is_quick_though_somebody_is_connected_and_frees_the_port() -> None
     with listening(again):
         assert ask(again, "/healthz")[0].status == 200
     server.stop()
+
+
+def test_the_status_page_comes_with_a_policy_that_lets_nothing_else_run(server: Listener) -> None:
+    for path in ("/", "/page.css", "/page.js"):
+        response, body = ask(server, path)
+        assert response.status == 200
+        assert body
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none';")
+        assert "unsafe" not in response.headers["Content-Security-Policy"]
+
+
+def test_the_status_page_names_no_other_address_and_sets_no_markup(server: Listener) -> None:
+    text = "".join(ask(server, path)[1].decode() for path in ("/", "/page.css", "/page.js"))
+    assert "https:" not in text
+    assert not re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text)
+    assert re.findall(r"http:[^\"]+", text) == ["http://www.w3.org/2000/svg"]
