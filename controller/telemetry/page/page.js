@@ -54,6 +54,9 @@ function kindOfResource(resource) {
   return conditions.every((c) => kindOfCondition(c) === "good") ? "good" : "wait";
 }
 
+// "✓ Stalled" would read as the opposite of what it means.
+const nameOfCondition = (condition) => (condition.type in BAD_WHEN && condition.status === "False" ? `Not ${condition.type.toLowerCase()}` : condition.type);
+
 const WORDS = { good: "well", bad: "needs a look", wait: "waits", unknown: "not seen" };
 
 function diffOf(resource) {
@@ -63,7 +66,7 @@ function diffOf(resource) {
 
 function conditionItem(condition) {
   return make("li", {},
-    make("div", { class: "top" }, pill(kindOfCondition(condition), condition.type), make("span", { class: "quiet" }, when(condition.since, (age) => `for ${age}`))),
+    make("div", { class: "top" }, pill(kindOfCondition(condition), nameOfCondition(condition)), make("span", { class: "quiet" }, when(condition.since, (age) => `for ${age}`))),
     make("p", {}, make("strong", {}, condition.reason), condition.message ? `: ${condition.message}` : ""));
 }
 
@@ -177,7 +180,7 @@ function drawNotes(status) {
 
 function drawBanners(status) {
   const found = [];
-  const tell = (kind, title, text, since) => found.push(make("div", { class: `banner ${kind}`, role: "note" }, make("strong", {}, title), make("span", {}, text, " ", since ? when(since, (age) => `For ${age}.`) : "")));
+  const tell = (kind, title, text, since) => found.push(make("div", { class: `banner ${kind}`, role: "note" }, make("strong", {}, title), make("span", {}, text, since ? when(since, (age) => ` (for ${age})`) : "")));
   if (status.refused) tell("bad", "Refused: nothing is done", status.refused);
   if (status.refusedRevision) tell("bad", "The newest manifests are refused; the last good ones stay in force", status.refusedRevision.message, status.refusedRevision.since);
   for (const one of list(status.notActing)) {
