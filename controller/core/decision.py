@@ -26,6 +26,7 @@ class Difference(StrEnum):
     NEW_GENERATION = "new-generation"
     DRIFT = "drift"
     ROTATION = "rotation"
+    FAILURE = "failure"  # none in what is declared: a task that fails is restarted
 
 
 @dataclass(frozen=True, slots=True)
