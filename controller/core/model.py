@@ -188,6 +188,13 @@ class ConnectorManifest:
         return self.key.name
 
 
+class LostTopics(StrEnum):
+    """What becomes of a data or heartbeat topic that was there and is gone."""
+
+    HOLD = "hold"
+    RECREATE = "recreate"
+
+
 @dataclass(frozen=True, slots=True)
 class StagePolicy:
     """The rules one overlay sets for its whole stage; durations in seconds."""
@@ -199,6 +206,9 @@ class StagePolicy:
     forbid_fallback: frozenset[str] = frozenset()
     observe_only: bool = False
     kafka_cluster_id: str | None = None
+    repair_delay: float = 0.0  # before drift is written back
+    repairs_per_hour: int | None = None  # of one resource, and bounces of one task; None: no limit
+    lost_topics: LostTopics = LostTopics.HOLD
 
 
 @dataclass(frozen=True, slots=True)

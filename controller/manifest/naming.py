@@ -47,9 +47,11 @@ from controller.core.topic_class import (
 from controller.manifest.error import Report
 from controller.manifest.overlay import API_VERSION
 from controller.manifest.spec import (
+    MOST_REPAIRS,
     Checked,
     ConnectorSpec,
     Defaults,
+    Repair,
     StagePolicySpec,
     TopicSpec,
     spelling,
@@ -145,8 +147,11 @@ def build_policy(
     """Answer what holds where no policy was declared, too."""
     usual = ProbeMode.REQUIRED if stage.named else ProbeMode.ADVISORY
     if checked is None:
-        return StagePolicy(probe=usual), Defaults(), None
+        delay, per_hour = _repair(Repair(), stage)
+        policy = StagePolicy(probe=usual, repair_delay=delay, repairs_per_hour=per_hour)
+        return policy, Defaults(), None
     spec = checked.spec
+    delay, per_hour = _repair(spec.repair, stage)
     for index, name in enumerate(spec.forbid_fallback):
         if not _SECRET.fullmatch(name):
             place = checked.item("forbidFallback", index)
@@ -162,8 +167,24 @@ def build_policy(
         forbid_fallback=frozenset(spec.forbid_fallback),
         observe_only=spec.observe_only,
         kafka_cluster_id=spec.kafka_cluster_id,
+        repair_delay=delay,
+        repairs_per_hour=per_hour,
+        lost_topics=spec.lost_topics,
     )
     return policy, spec.defaults, _document("StagePolicy", checked.name, _policy_spec(spec, policy))
+
+
+def _repair(spec: Repair, stage: Stage) -> tuple[float, int]:
+    """Give people on named stages the time to see a difference before it is written back."""
+    delay, per_hour = (30.0, 6) if stage.named else (0.0, MOST_REPAIRS)
+    return (
+        delay if spec.delay is None else spec.delay,
+        per_hour if spec.per_hour is None else spec.per_hour,
+    )
+
+
+def _written(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms" if seconds % 1 else f"{round(seconds)}s"
 
 
 def _policy_spec(spec: StagePolicySpec, policy: StagePolicy) -> Document:
@@ -173,12 +194,14 @@ def _policy_spec(spec: StagePolicySpec, policy: StagePolicy) -> Document:
             for name, value in asdict(spec.defaults).items()
             if value is not None
         },
-        "intervals": {
-            name: f"{round(seconds * 1000)}ms" if seconds % 1 else f"{round(seconds)}s"
-            for name, seconds in asdict(spec.intervals).items()
-        },
+        "intervals": {name: _written(seconds) for name, seconds in asdict(spec.intervals).items()},
         "probe": policy.probe.value,
         "observeOnly": spec.observe_only,
+        "repair": {
+            "delay": _written(policy.repair_delay),
+            "perHour": policy.repairs_per_hour,
+        },
+        "lostTopics": policy.lost_topics.value,
     }
     if spec.forbid_fallback:
         written["forbidFallback"] = sorted(policy.forbid_fallback)

@@ -18,12 +18,13 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from controller.core.accept import ACCEPTABLE
-from controller.core.model import Manage, ProbeMode, RunState, TopicClass
+from controller.core.model import LostTopics, Manage, ProbeMode, RunState, TopicClass
 from controller.core.topic_class import MOST_PARTITIONS, ROLES
 from controller.manifest.error import Report
 from controller.manifest.overlay import API_VERSION, KINDS, nulls
 from controller.manifest.tree import Fields, Node, Scalar, Sequence
 
+MOST_REPAIRS: Final = 1_000  # within an hour; their times are remembered one by one
 T = TypeVar("T")
 Enum = TypeVar("Enum", bound=StrEnum)
 T_co = TypeVar("T_co", covariant=True)
@@ -359,6 +360,19 @@ class Intervals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    delay: float | None = _maybe(
+        Duration(0, 3600),
+        "From drift first seen to its repair; default: 30s on named stages, 0s on branches.",
+    )
+    per_hour: int | None = _maybe(
+        Whole(1, MOST_REPAIRS),
+        "Repairs of one resource, and bounces of one task, within an hour; beyond it Contended; "
+        "default: 6 on named stages, 1000 on branches.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagePolicySpec:
     defaults: Defaults = _optional(Group(Defaults), Defaults(), "For topics.")
     intervals: Intervals = _optional(Group(Intervals), Intervals(), "How often to look.")
@@ -372,6 +386,15 @@ class StagePolicySpec:
     )
     observe_only: bool = _optional(Truth(), False, "Look and report; change nothing at all.")
     kafka_cluster_id: str | None = _maybe(_TEXT, "Id of the only cluster that may be written to.")
+    repair: Repair = _optional(
+        Group(Repair), Repair(), "When drift is written back, and how often at most."
+    )
+    lost_topics: LostTopics = _optional(
+        OneOf(LostTopics),
+        LostTopics.HOLD,
+        "A data or heartbeat topic that was there and is gone: hold waits for a person, recreate "
+        "makes it again, empty; a schema history is always held.",
+    )
 
 
 SPECS: Final[Mapping[str, type[Any]]] = {

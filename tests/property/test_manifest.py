@@ -269,7 +269,8 @@ def test_any_value_in_any_field_is_read_or_refused(data: st.DataObject) -> None:
     fields = {
         "Connector": "class tasksMax state topicPrefix tables config ignore manage suspend",
         "Topic": "class name role partitions replicationFactor config manage suspend",
-        "StagePolicy": "defaults intervals probe forbidFallback observeOnly kafkaClusterId",
+        "StagePolicy": "defaults intervals probe forbidFallback observeOnly kafkaClusterId "
+        "repair lostTopics",
     }
     kind = data.draw(st.sampled_from(sorted(fields)))
     spec = {

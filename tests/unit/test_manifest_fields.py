@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from controller.core.model import Manage, ProbeMode, RunState
+from controller.core.model import LostTopics, Manage, ProbeMode, RunState
 from controller.manifest import schema
 from tests.manifest_texts import (
     BRANCH,
@@ -175,6 +175,24 @@ def test_a_login_must_be_proved_on_named_stages_unless_said_otherwise() -> None:
     assert read(topic()).revision.policy.probe is ProbeMode.REQUIRED
     assert read(topic(), BRANCH).revision.policy.probe is ProbeMode.ADVISORY
     assert read(policy("observeOnly: false"), BRANCH).revision.policy.probe is ProbeMode.ADVISORY
+
+
+def test_drift_waits_half_a_minute_on_named_stages_and_not_at_all_on_branches() -> None:
+    for text in (topic(), policy("observeOnly: false"), policy("repair: {}")):
+        named, branch = read(text).revision.policy, read(text, BRANCH).revision.policy
+        assert (named.repair_delay, named.repairs_per_hour) == (30.0, 6)
+        assert (branch.repair_delay, branch.repairs_per_hour) == (0.0, 1000)
+
+
+def test_a_policy_may_say_when_drift_is_repaired_and_what_becomes_of_lost_topics() -> None:
+    found = read(policy("repair: {delay: 5m, perHour: 3}\nlostTopics: recreate")).revision.policy
+    assert (found.repair_delay, found.repairs_per_hour) == (300.0, 3)
+    assert found.lost_topics is LostTopics.RECREATE
+    assert read(topic()).revision.policy.lost_topics is LostTopics.HOLD
+    assert errors(policy("repair: {delay: 2h, perHour: 0}")) == [
+        "m.yaml:6:19: spec.repair.delay: must be 0s to 3600s",
+        "m.yaml:6:32: spec.repair.perHour: must be at least 1 and at most 1000",
+    ]
 
 
 def test_a_stage_has_one_policy() -> None:
