@@ -13,7 +13,6 @@ from devstack.scene import CONNECTOR, DATA_TOPICS, Scene
 from devstack.stack import Stack
 from tests.e2e.scenes import (
     BASE,
-    OF_A_STOPPING_TASK,
     LogView,
     a_proxy,
     a_scene,
@@ -134,8 +133,8 @@ def test_a_repair_that_is_killed_right_after_its_write_is_finished_by_the_next_p
     scene.stack.postgres.insert_waiver("WMS", f"after a kill at {action}")
     wait_no_row_lost(scene)
     assert_one_snapshot(scene)
-    rotated = OF_A_STOPPING_TASK if disturb is _rotate else 0
-    assert refused_logins(scene.stack) <= failed + rotated
+    if disturb is not _rotate:  # the task that still has the old password tries it as it pleases
+        assert refused_logins(scene.stack) == failed
 
 
 def test_sigterm_while_a_write_is_in_flight_ends_soon_and_undoes_nothing(scene: Scene) -> None:
