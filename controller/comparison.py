@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.core.diff import Change, Diff, diff_config
+from controller.core.diff import Change, Diff, diff_config, redact_value
 from controller.core.model import ConnectorManifest, DesiredTopic, Json, ResourceKey, Revision
 from controller.ports import Folder
-from controller.reconciler import redact_value
 from controller.settings import BadSetting
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from controller.core.action import CreateConnector, CreateTopic, is_own
 from controller.core.decision import Act, Converged, Stall, Wait
-from controller.core.diff import Change
+from controller.core.diff import Change, redact_value
 from controller.core.model import Json
 from controller.core.plan import Plan, Step
 from controller.core.world import World
-from controller.reconciler import redact_value
 
 
 class Output(StrEnum):

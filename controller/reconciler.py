@@ -11,12 +11,12 @@ from controller.apply import CRASHED, Applied, Applier, Outcome
 from controller.core.action import Action, Forget, ProbeLogin, Remember, is_own
 from controller.core.condition import Condition, ConditionType, Status, mark, moved
 from controller.core.decision import Act, Converged, Difference, Stall, Wait
-from controller.core.diff import Diff
+from controller.core.diff import diff_lines
 from controller.core.faults import Fault
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, Unknown
 from controller.core.plan import Plan, Step, plan
-from controller.core.redact import is_sensitive, short
+from controller.core.redact import short
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.world import World
 from controller.observe import Observer
@@ -302,23 +302,6 @@ def acting_lines(log: Log) -> Callable[[Step, Action], None]:
         )
 
     return tell
-
-
-def diff_lines(diff: Diff) -> Iterator[str]:
-    """Print changes; what a sensitive key held before may be a password written in clear."""
-    for change in diff:
-        before, after = (
-            None if side is None else redact_value(change.field, side)
-            for side in (change.before, change.after)
-        )
-        yield f"{change.symbol} {change.field}: {before} -> {after}"
-
-
-def redact_value(key: str, value: str) -> str:
-    """Mask what stands under a sensitive key, unless it is nothing but a reference."""
-    if is_sensitive(key) and not (value.startswith("${") and value.endswith("}")):
-        return "***"
-    return value
 
 
 def describe(report: CycleReport, refusal: str | None, since: float | None) -> dict[str, Json]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from controller.core.redact import is_sensitive
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,20 @@ def _differs(change: Change, canonical: Canon) -> bool:
     if change.before is None or change.after is None:
         return change.before is not change.after
     return canonical(change.field, change.before) != canonical(change.field, change.after)
+
+
+def diff_lines(diff: Diff) -> Iterator[str]:
+    """Print changes; what a sensitive key held before may be a password written in clear."""
+    for change in diff:
+        before, after = (
+            None if side is None else redact_value(change.field, side)
+            for side in (change.before, change.after)
+        )
+        yield f"{change.symbol} {change.field}: {before} -> {after}"
+
+
+def redact_value(key: str, value: str) -> str:
+    """Mask what stands under a sensitive key, unless it is nothing but a reference."""
+    if is_sensitive(key) and not (value.startswith("${") and value.endswith("}")):
+        return "***"
+    return value
