@@ -15,6 +15,7 @@ from typing import Any, Final
 from devstack.bench.commands import measure_connectors, measure_topics
 from devstack.bench.cycles import measure_cycles, measure_start
 from devstack.bench.figures import Ledger, NotMeasured, insert, table
+from devstack.bench.offline import measure_offline
 from devstack.bench.repair import measure_repairs, measure_topic_repair
 from devstack.environment import REPOSITORY, StackError
 from devstack.scene import Scene
@@ -36,6 +37,7 @@ PARTS: Final = {  # a thousand topics come last: they make the broker slower for
     "topic": Part(measure_topic_repair, 10, 3),
     "start": Part(measure_start, 7, 2),
     "cycles": Part(measure_cycles, 20, 5),
+    "offline": Part(measure_offline, 7, 2),
     "connectors": Part(measure_connectors, 11, 3),
     "topics": Part(measure_topics, 9, 3),
 }
