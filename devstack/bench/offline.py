@@ -1,0 +1,51 @@
+"""What needs no stack: a hostile trace explained, a scrape of a thousand connectors."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from controller.core.condition import ConditionType, Status
+from controller.core.explain import explain_text
+from controller.telemetry.metrics import PrometheusRecorder, render
+from devstack.bench.figures import Ledger
+from devstack.scene import Scene
+
+CONNECTORS: Final = 1_000
+TRACE_BYTES: Final = 65_536
+HOSTILE: Final = {
+    "one line": "ORA-" * (TRACE_BYTES // 4),
+    "nested causes": "Caused by: a.B: (((((" * (TRACE_BYTES // 21),
+    "quotes": "'\"" * (TRACE_BYTES // 2),
+    "almost a match": "ORA-0101 invalid username/passwor " * (TRACE_BYTES // 34),
+}
+
+
+def measure_offline(_scene: Scene, ledger: Ledger, times: int) -> None:
+    """Take the slowest of the hostile texts, and a scrape as Prometheus asks for it."""
+    slowest = [max(_explained(text) for text in HOSTILE.values()) for _ in range(times)]
+    ledger.note("explain, hostile trace of 64 KiB: CPU", [1000 * s for s in slowest], "ms", 1)
+    recorder = _recorder()
+    taken, size = [], 0
+    for _ in range(times):
+        start = time.process_time()
+        size = len(render(recorder.registry))
+        taken.append(1000 * (time.process_time() - start))
+    ledger.note(f"scrape, {CONNECTORS:,} connectors: CPU", taken, "ms", 0)
+    ledger.note(f"scrape, {CONNECTORS:,} connectors: size", [size / 1e6], "MB", 1)
+
+
+def _explained(text: str) -> float:
+    start = time.process_time()
+    explain_text(text)
+    return time.process_time() - start
+
+
+def _recorder() -> PrometheusRecorder:
+    recorder = PrometheusRecorder(CollectorRegistry())
+    for number in range(CONNECTORS):
+        for kind in ConditionType:
+            recorder.condition_set("connector", f"c-{number}", str(kind), str(Status.TRUE))
+    return recorder
