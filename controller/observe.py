@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 from controller.core.delivery import broker_line, named_versions, paths_of, secret_names
 from controller.core.faults import Fault, Unavailable
+from controller.core.look import is_to_start, offsets_due
 from controller.core.model import (
     ABSENT,
     Absent,
@@ -20,7 +21,6 @@ from controller.core.model import (
     Records,
     ResourceKey,
     Revision,
-    RunState,
     SecretSnapshot,
     SecretVersion,
     Snapshot,
@@ -203,6 +203,7 @@ class Observer:
             prefix=self.scope.prefix,
             broker_secret=self.scope.broker_secret,
         )
+        world = replace(world, refusal=self.manifests.refusal)
         world = replace(world, connectors=self._connectors(world))
         world = replace(world, secrets=self._read_secrets(world))
         world = self._observe_kafka(world)
@@ -347,17 +348,15 @@ class Observer:
     # --- offsets ----------------------------------------------------------------------------
 
     def _offsets(self, world: World) -> Mapping[str, Offsets | Unknown]:
-        """Read them only for what stands STOPPED and is declared otherwise."""
-        if world.revision is None:
-            return {}
-        asked = [m for m in world.revision.connectors if _is_waiting(m, world)]
-        return {manifest.name: self._offsets_of(manifest.name) for manifest in asked}
+        """Read them only where the plan of this cycle needs them."""
+        return {name: self._offsets_of(name) for name in offsets_due(world)}
 
     def _filled(self, world: World) -> Mapping[str, frozenset[str] | Unknown]:
         """Look for records only where a resume would begin from nothing."""
         if world.revision is None:
             return {}
-        asked = [m for m in world.revision.connectors if world.offsets.get(m.name) == ()]
+        started = [m for m in world.revision.connectors if is_to_start(m, world)]
+        asked = [m for m in started if world.offsets.get(m.name) == ()]
         return {manifest.name: self._filled_of(manifest, world) for manifest in asked}
 
     def _filled_of(self, manifest: ConnectorManifest, world: World) -> frozenset[str] | Unknown:
@@ -387,10 +386,3 @@ def guarded_topics(manifest: ConnectorManifest, world: World) -> frozenset[Resou
         for topic in declared
         if topic.key in manifest.needs and topic.topic_class in classes
     )
-
-
-def _is_waiting(manifest: ConnectorManifest, world: World) -> bool:
-    observed = world.connectors.get(manifest.key)
-    if not isinstance(observed, ObservedConnector) or observed.state != "STOPPED":
-        return False
-    return manifest.run_state is not RunState.STOPPED

@@ -224,6 +224,7 @@ def memory(**more: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
         f"applied/{topic().key}": {"generation": "t1"},
         f"applied/connector/{NAME}": {"generation": "c1", "versions": [v1]},
         f"delivered/{NAME}": {v1: ["password", "user"]},
+        f"snapshot/{NAME}": {"at": NOW - 9000},
         f"stamp/probe:{v1}@oracle://127.0.0.1:1521/ORCL": {
             "attempts": 1,
             "failures": 0,

@@ -14,6 +14,7 @@ from controller.core.model import Acceptance, Json, Records, ResourceKey
 
 LONGEST_SECONDS: Final = 8 * 86_400.0  # seven days ahead, to the end of that day
 KEPT_SECONDS: Final = 90 * 86_400.0  # for as long a used acceptance stays used
+USED_PREFIX: Final = "stamp/accepted:"
 ACCEPTABLE: Final = (Risk.ORDERING, Risk.SNAPSHOT, Risk.DATA_LOSS)
 
 
@@ -22,7 +23,7 @@ def accept_record(key: ResourceKey, action_id: str) -> str:
 
 
 def used_record(action_id: str) -> str:
-    return f"stamp/accepted:{action_id}"
+    return f"{USED_PREFIX}{action_id}"
 
 
 def action_id(key: ResourceKey, act: Act) -> str:

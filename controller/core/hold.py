@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from controller.core.decision import Act, Converged, Decision, Difference, Stall, Wait
+from controller.core.action import Forget, Remember
+from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
 from controller.core.model import Json, Kind, Manage, Record, Records, ResourceKey
+from controller.core.pace import (
+    HOUR,
+    drift_record,
+    drift_since,
+    explain_spent,
+    idle_since,
+    is_accepted,
+    is_repair,
+    read_pace,
+    spent,
+    stamp,
+    was_held,
+)
+from controller.core.snapshot_phase import (
+    Phase,
+    SnapshotPhase,
+    interrupts,
+    snapshot_record,
+    wait_for_phase,
+)
 from controller.core.track import SETTLE_SECONDS, Track
 
 
@@ -23,6 +44,12 @@ class Standing:
     wrong_cluster: str | None = None  # why nothing may be written to these brokers
     manage: Manage = Manage.RECONCILE
     suspended_in_manifest: bool = False
+    interval: float = 15.0
+    repair_delay: float = 0.0
+    per_hour: int | None = None  # repairs, and bounces of a task; None: no limit
+    required: frozenset[str] = frozenset()  # fields whose repair never waits: data is being lost
+    snapshot: SnapshotPhase = Phase.NONE
+    starting: bool = False  # we stopped or created it, and it was not seen running since
 
 
 Hold: TypeAlias = "Wait | Stall | None"
@@ -49,6 +76,38 @@ def hold(decision: Decision, standing: Standing) -> Decision:
         return decision  # stopped by hand, unknown, stalled: decided where it was observed
     later = (row(decision, standing) for row in BEFORE_ACTING)
     return next((held for held in later if held is not None), decision)
+
+
+def draw(decision: Decision, standing: Standing) -> Decision:
+    """Put first what is to be remembered of an act: its time, and a snapshot that it begins."""
+    if not isinstance(decision, Act):
+        return decision
+    now, first = standing.now, list[Remember | Forget]()
+    if standing.per_hour is not None:
+        pace = read_pace(standing.records, standing.key, standing.track.generation, now)
+        first += stamp(decision, pace, now, standing.per_hour)
+    snapshot = snapshot_record(standing.key.name)
+    if decision.risk is Risk.SNAPSHOT and snapshot in standing.records:
+        first.append(Forget(snapshot))
+    return replace(decision, actions=(*first, *decision.actions)) if first else decision
+
+
+def keep_drift(decision: Decision, standing: Standing) -> Iterator[Remember | Forget]:
+    """Remember since when there is drift, and forget it when there is none."""
+    name, generation = drift_record(standing.key), standing.track.generation
+    if isinstance(decision, Converged) or _is_undone(decision):
+        if name in standing.records:
+            yield Forget(name)
+        return
+    act = decision if isinstance(decision, Act) else decision.held
+    known = drift_since(standing.records, standing.key, generation) is not None
+    if act is not None and is_repair(act) and standing.repair_delay > 0 and not known:
+        yield Remember(name, {"since": standing.now, "generation": generation})
+
+
+def _is_undone(decision: Decision) -> bool:
+    """Whether something else is wrong now, and no drift is left."""
+    return isinstance(decision, Stall) and decision.held is None and not decision.diff
 
 
 def _held(decision: Decision, reason: str, message: str, left: float | None = None) -> Wait:
@@ -79,7 +138,7 @@ def _frozen(decision: Decision, standing: Standing) -> Hold:
     record = standing.records.get(FREEZE_RECORD)
     if record is None:
         return None
-    return _held(decision, "Frozen", _told("the stage is frozen", record))
+    return _held(decision, "Frozen", told("the stage is frozen", record))
 
 
 def _observe_only(decision: Decision, standing: Standing) -> Hold:
@@ -100,13 +159,14 @@ def _wrong_cluster(decision: Decision, standing: Standing) -> Hold:
 def _suspended(decision: Decision, standing: Standing) -> Hold:
     record = standing.records.get(suspend_record(standing.key))
     if record is not None:
-        return _held(decision, "Suspended", _told("suspended", record))
+        return _held(decision, "Suspended", told("suspended", record))
     if standing.suspended_in_manifest:
         return _held(decision, "Suspended", "its manifest says suspend: true")
     return None
 
 
-def _told(what: str, record: Record) -> str:
+def told(what: str, record: Record) -> str:
+    """Say who asked for it, until when and why."""
     value: Mapping[str, Json] = record.value
     until = value.get("until")
     who = value.get("who")
@@ -123,6 +183,67 @@ def _stalled(decision: Act, standing: Standing) -> Hold:
     if not track.stalled or standing.now >= track.not_before:
         return None
     return Stall(track.reason, track.message, decision.diff, decision)
+
+
+def _suspension_ended(decision: Act, standing: Standing) -> Hold:
+    """Show for one interval what is about to be written; people may have forgotten by now."""
+    since = idle_since(standing.records, "SuspensionEnded", standing.key)
+    if since is None:
+        if not was_held(standing.records, standing.key):
+            return None
+        since = standing.now
+    left = since + standing.interval - standing.now
+    if left <= 0:
+        return None
+    message = f"it is no longer left alone; shown for {standing.interval:g} s before anything is "
+    return _held(decision, "SuspensionEnded", f"{message}written: {decision.message}", left)
+
+
+def _contended(decision: Act, standing: Standing) -> Hold:
+    """Leave it to people when two sides write by turns, each after a look at the other's."""
+    limit = standing.per_hour
+    if limit is None or _is_urgent(decision, standing) or _is_start(decision, standing):
+        return None
+    pace = read_pace(standing.records, standing.key, standing.track.generation, standing.now)
+    times = spent(decision, pace, limit)
+    if not times:
+        return None
+    message = explain_spent(decision, pace, limit)
+    return _held(decision, "Contended", message, times[0] + HOUR - standing.now)
+
+
+def _is_urgent(decision: Act, standing: Standing) -> bool:
+    """Whether pace is no matter: credentials, a person's word, or a broker that destroys data."""
+    if decision.difference is Difference.ROTATION or is_accepted(decision):
+        return True
+    return any(change.field in standing.required for change in decision.diff)
+
+
+def _is_start(decision: Act, standing: Standing) -> bool:
+    """Whether it ends what we began: a connector that we stopped or created is resumed."""
+    return standing.starting and decision.signature in _SWITCHES
+
+
+def _snapshot_running(decision: Act, standing: Standing) -> Hold:
+    exempt = (Difference.ROTATION, Difference.NEW_GENERATION)  # of a commit it is the risk
+    if decision.difference in exempt or not interrupts(decision):
+        return None
+    if standing.snapshot in (Phase.NONE, Phase.DONE):
+        return None
+    return wait_for_phase(standing.snapshot, decision)
+
+
+def _delayed(decision: Act, standing: Standing) -> Hold:
+    """Give people the time to see drift, and to finish what they do, before it is undone."""
+    if not is_repair(decision) or _is_urgent(decision, standing) or _is_start(decision, standing):
+        return None
+    since = drift_since(standing.records, standing.key, standing.track.generation)
+    since = standing.now if since is None else min(since, standing.now)
+    left = since + standing.repair_delay - standing.now
+    if left <= 0:
+        return None
+    message = f"repaired {standing.repair_delay:g} s after it was first seen: {decision.message}"
+    return _held(decision, "RepairDelayed", message, left)
 
 
 def _flapping(decision: Act, standing: Standing) -> Hold:
@@ -168,7 +289,11 @@ ALWAYS: Final[tuple[Row, ...]] = (
 )
 BEFORE_ACTING: Final[tuple[RowBeforeActing, ...]] = (
     _stalled,
+    _suspension_ended,
+    _contended,
     _flapping,
+    _snapshot_running,
+    _delayed,
     _settling,
     _backoff,
 )

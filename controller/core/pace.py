@@ -1,9 +1,10 @@
 """How often and how soon: repairs per hour, bounces of one task, and the delay before a repair.
 
-    drift/{key}  since when the resource differs from a generation already applied
-    pace/{key}   when it was repaired and when its task was bounced within the last hour
+    drift/{key}          since when the resource differs from a generation already applied
+    pace/{key}           when it was repaired and when its task was bounced within the last hour
+    idle/{reason}/{key}  since when nothing is done for this reason; `stage` for all resources
 
-Both are put into the store, so that a new process neither starts the delay again nor gets a new
+All are put into the store, so that a new process neither starts the delay again nor gets a new
 budget. A new generation begins both anew. Every act that bounces a task draws on one budget, also
 a rotation and a restart, though a rotation is never refused by it.
 """
@@ -14,11 +15,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from controller.core.accept import USED_PREFIX
 from controller.core.action import PutConfig, Remember, Restart, Resume, Stop, is_own
 from controller.core.decision import Act, Difference
+from controller.core.diff import Change, redact_value
 from controller.core.model import Json, Records, ResourceKey
 
 HOUR: Final = 3600.0
+IDLE_SECTION: Final = "idle/"
+MOST_SHOWN: Final = 6  # changes in one sentence
+MOST_TEXT: Final = 100  # characters of one value
 _BOUNCING: Final = (PutConfig, Restart, Resume, Stop)
 
 
@@ -76,6 +82,70 @@ def stamp(act: Act, pace: Pace, now: float, limit: int) -> tuple[Remember, ...]:
         "bounces": [*pace.bounces, *((now,) if bounce else ())][-limit:],
     }
     return (Remember(pace_record(pace.key), value, expires=now + HOUR),)
+
+
+def is_accepted(act: Act) -> bool:
+    """Whether a person accepted this very act, which outranks the pace."""
+    return any(isinstance(a, Remember) and a.key.startswith(USED_PREFIX) for a in act.actions)
+
+
+def spent(act: Act, pace: Pace, limit: int) -> tuple[float, ...]:
+    """Answer the times that leave no room in the hour for this act; () when there is room."""
+    if is_repair(act) and len(pace.repairs) >= limit:
+        return pace.repairs[-limit:]
+    if bounces_task(act) and len(pace.bounces) >= limit:
+        return pace.bounces[-limit:]
+    return ()
+
+
+def explain_spent(act: Act, pace: Pace, limit: int) -> str:
+    """Say what each side wants."""
+    if is_repair(act) and len(pace.repairs) >= limit:
+        wants = "; ".join(_side(change) for change in act.diff[:MOST_SHOWN]) or act.message
+        more = ", ..." if len(act.diff) > MOST_SHOWN else ""
+        return (
+            f"repaired {len(pace.repairs)} times within an hour and different again: somebody "
+            f"else writes it too. {wants}{more}"
+        )
+    return (
+        f"its task was bounced {len(pace.bounces)} times within an hour, by repairs, commits, "
+        f"rotations and restarts together: {act.message}"
+    )
+
+
+def _side(change: Change) -> str:
+    """Print what the other side wants and what the manifest wants."""
+    theirs, ours = (
+        "is taken away" if side is None else f"is {redact_value(change.field, side)[:MOST_TEXT]}"
+        for side in (change.before, change.after)
+    )
+    return f"{change.field} {theirs} by their hand and {ours} as declared"
+
+
+def drift_since(records: Records, key: ResourceKey, generation: str) -> float | None:
+    """Answer when the drift of this generation was first seen, if it is remembered."""
+    record = records.get(drift_record(key))
+    if record is None or record.value.get("generation") != generation:
+        return None
+    since = record.value.get("since")
+    return float(since) if isinstance(since, int | float) else None
+
+
+def idle_record(reason: str, key: ResourceKey | None) -> str:
+    return f"{IDLE_SECTION}{reason}/{'stage' if key is None else key}"
+
+
+def idle_since(records: Records, reason: str, key: ResourceKey | None) -> float | None:
+    """Answer since when this reason is remembered for not acting."""
+    record = records.get(idle_record(reason, key))
+    since = record.value.get("since") if record is not None else None
+    return float(since) if isinstance(since, int | float) else None
+
+
+def was_held(records: Records, key: ResourceKey) -> bool:
+    """Whether a person held it back when it was last looked at."""
+    suspended = idle_record("Suspended", key) in records
+    return suspended or idle_record("Frozen", None) in records
 
 
 def _times(value: Mapping[str, Json], name: str, now: float) -> tuple[float, ...]:

@@ -22,7 +22,9 @@ from controller.core.connector import (
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
 from controller.core.delivery import decide_ready, decide_secret, secret_names
 from controller.core.guards import own_name
-from controller.core.hold import OWN_KINDS, Standing, hold
+from controller.core.hold import OWN_KINDS, Standing, draw, hold, keep_drift
+from controller.core.idle import Idle, find_idle, keep_idle
+from controller.core.look import resolution_of
 from controller.core.memory import keep_memory, memory_lost
 from controller.core.model import (
     WORKER,
@@ -52,11 +54,19 @@ from controller.core.probe import (
     stamp_before,
 )
 from controller.core.refusal import decide_refused, read_refusal, refusal_record
-from controller.core.resolve import LoginNeed, Resolution, Vault, resolve
+from controller.core.resolve import LoginNeed, Resolution
 from controller.core.secret_path import named_fields
+from controller.core.snapshot_phase import (
+    Phase,
+    SnapshotPhase,
+    guard_snapshot,
+    keep_phase,
+    phase_of,
+)
 from controller.core.stage import MARK_KEY
 from controller.core.standing import conditions_of_connector, conditions_of_topic
 from controller.core.topic import TopicMemory, decide_topic
+from controller.core.topic_class import required_fields
 from controller.core.track import read_track
 from controller.core.world import World
 
@@ -78,6 +88,7 @@ class Plan:
     steps: tuple[Step, ...]
     memory: tuple[Remember | Forget, ...] = ()
     orphans: tuple[ResourceKey, ...] = ()
+    idle: tuple[Idle, ...] = ()
     conditions: Mapping[ResourceKey, tuple[Condition, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
@@ -112,19 +123,42 @@ def _would(decision: Decision) -> Act | None:
 
 def plan(world: World) -> Plan:
     """Decide on everything, from what was observed and remembered alone."""
-    resolutions = {m.name: _resolve(m, world) for m in _connectors(world)}
+    resolutions = {m.name: resolution_of(m, world) for m in _connectors(world)}
     steps = (
         *_secret_steps(world),
         *_login_steps(world, resolutions),
         *_topic_steps(world),
         *_connector_steps(world, resolutions),
     )
+    idle = find_idle(world, [(_subject(step), step.decision) for step in steps])
     return Plan(
         steps=steps,
-        memory=keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
+        memory=(
+            *keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
+            *_keep_pace(world, steps, idle),
+        ),
+        idle=idle,
         orphans=find_orphans(world),
         conditions=_conditions(world, steps, resolutions),
     )
+
+
+def _subject(step: Step) -> ResourceKey:
+    """Name what a person suspended: with a connector its login, too."""
+    ended = step.decision.reason == "SuspensionEnded"
+    return step.standing.key if ended else step.key
+
+
+def _keep_pace(
+    world: World, steps: tuple[Step, ...], idle: tuple[Idle, ...]
+) -> Iterator[Remember | Forget]:
+    if isinstance(world.stored, Unknown) or world.revision is None:
+        return
+    for step in steps:
+        if step.key == step.standing.key:
+            yield from keep_drift(step.decision, step.standing)
+    yield from keep_phase(world.offsets, world.records, world.now)
+    yield from keep_idle(idle, world.records)
 
 
 # --- what the manifests declare -------------------------------------------------------------
@@ -138,15 +172,6 @@ def _connectors(world: World) -> tuple[ConnectorManifest, ...]:
 def _topics(world: World) -> tuple[DesiredTopic, ...]:
     found = world.revision.topics if world.revision is not None else ()
     return tuple(sorted(found, key=lambda topic: topic.key))
-
-
-def _resolve(manifest: ConnectorManifest, world: World) -> Resolution:
-    observed = world.connectors.get(manifest.key)
-    named: tuple[VersionKey, ...] = ()
-    if isinstance(observed, ObservedConnector):
-        named = tuple(named_fields(observed.config, world.root))
-    vault = Vault(world.secrets, world.records, world.policy.probe, world.root, world.now)
-    return resolve(manifest, named, vault)
 
 
 def _step(
@@ -165,15 +190,30 @@ def _step(
         wrong_cluster=world.wrong_cluster,
         manage=of.manage if of is not None else Manage.RECONCILE,
         suspended_in_manifest=of is not None and of.suspend,
+        interval=world.policy.interval,
+        repair_delay=world.policy.repair_delay,
+        per_hour=world.policy.repairs_per_hour,
+        required=required_fields(of.topic_class) if isinstance(of, DesiredTopic) else frozenset(),
+        snapshot=_phase(of, world),
+        starting=of is not None and stopped_record(of.key.name) in world.records,
     )
     if key.kind in OWN_KINDS:
         return Step(key, generation, decision, standing)
     if of is not None and key == of.key:
+        if isinstance(of, ConnectorManifest):
+            decision = guard_snapshot(decision, standing.snapshot, protected=world.stage.named)
         lost = bool(memory_lost(world))
         decision = apply_consent(
             key, decision, of.accept, world.records, world.now, memory_lost=lost
         )
-    return Step(key, generation, hold(decision, standing), standing)
+    return Step(key, generation, draw(hold(decision, standing), standing), standing)
+
+
+def _phase(of: ConnectorManifest | DesiredTopic | None, world: World) -> SnapshotPhase:
+    if not isinstance(of, ConnectorManifest):
+        return Phase.NONE
+    observed, offsets = world.connectors.get(of.key), world.offsets.get(of.name)
+    return phase_of(of, observed, offsets, world.records)
 
 
 # --- own side -------------------------------------------------------------------------------

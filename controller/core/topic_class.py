@@ -43,6 +43,13 @@ RULES: Final[Mapping[TopicClass, ClassRules]] = {
 }
 
 
+def required_fields(topic_class: TopicClass) -> frozenset[str]:
+    """Name what a history or internal topic must have, or the broker destroys what is in it."""
+    if topic_class not in (TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL):
+        return frozenset()
+    return frozenset(RULES[topic_class].required)
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """A topic whose name belongs to the stage; whoever declares it cannot choose it."""

@@ -42,6 +42,7 @@ class World:
         default_factory=lambda: MappingProxyType({})
     )  # of connectors that wait to be resumed without offsets: their topics that hold records
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
+    refusal: str | None = None  # why the newest manifests are not in force
 
     @property
     def records(self) -> Records:

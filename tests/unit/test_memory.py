@@ -153,7 +153,9 @@ def test_without_a_connector_of_ours_an_empty_store_is_a_first_start() -> None:
 
 def test_with_memory_lost_a_difference_is_drift_and_a_stop_is_a_person_s() -> None:
     proofs = {k: v for k, v in make.memory().items() if k.startswith("stamp/probe")}
-    assert held(proofs, connectors=make.snapshot(DRIFTED))["connector/oracle"] == "Repair"
+    streaming = {make.NAME: ({"partition": {}, "offset": {"scn": "1"}},)}
+    drifted = held(proofs, connectors=make.snapshot(DRIFTED), offsets=streaming)
+    assert drifted["connector/oracle"] == "Repair"
     stopped = make.snapshot(make.observed_connector(state="STOPPED"))
     assert held(proofs, connectors=stopped)["connector/oracle"] == "StoppedByHand"
 

@@ -1,0 +1,53 @@
+"""What is looked at beyond the bulk observation, and where; a quiet cycle needs none of it."""
+
+from __future__ import annotations
+
+from controller.core.connector import diff_connector
+from controller.core.model import (
+    ConnectorManifest,
+    DesiredConnector,
+    ObservedConnector,
+    RunState,
+    VersionKey,
+)
+from controller.core.resolve import Resolution, Vault, resolve
+from controller.core.secret_path import named_fields
+from controller.core.snapshot_phase import snapshot_record, takes_snapshots
+from controller.core.world import World
+
+
+def resolution_of(manifest: ConnectorManifest, world: World) -> Resolution:
+    """Render a manifest with the secrets of this observation."""
+    observed = world.connectors.get(manifest.key)
+    named: tuple[VersionKey, ...] = ()
+    if isinstance(observed, ObservedConnector):
+        named = tuple(named_fields(observed.config, world.root))
+    vault = Vault(world.secrets, world.records, world.policy.probe, world.root, world.now)
+    return resolve(manifest, named, vault)
+
+
+def offsets_due(world: World) -> tuple[str, ...]:
+    """Name the connectors whose offsets bear on what is planned in this very cycle."""
+    if world.revision is None:
+        return ()
+    declared = sorted(world.revision.connectors, key=lambda one: one.key)
+    return tuple(m.name for m in declared if is_to_start(m, world) or _may_interrupt(m, world))
+
+
+def is_to_start(manifest: ConnectorManifest, world: World) -> bool:
+    """Whether it stands STOPPED and is declared otherwise."""
+    observed = world.connectors.get(manifest.key)
+    if not isinstance(observed, ObservedConnector) or observed.state != "STOPPED":
+        return False
+    return manifest.run_state is not RunState.STOPPED
+
+
+def _may_interrupt(manifest: ConnectorManifest, world: World) -> bool:
+    """Whether it differs, and nobody saw yet that its snapshot has ended."""
+    observed = world.connectors.get(manifest.key)
+    if not isinstance(observed, ObservedConnector) or not takes_snapshots(manifest):
+        return False
+    if snapshot_record(manifest.name) in world.records:
+        return False
+    desired = resolution_of(manifest, world).desired
+    return isinstance(desired, DesiredConnector) and bool(diff_connector(desired, observed))
