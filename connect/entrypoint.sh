@@ -17,6 +17,17 @@ must() { # NAME REGEX
     matches "$value" "$2" || fail "$1 is '$value', which is not of the form $2"
 }
 
+task_address() { # this task's own address, as ECS tells it; only this needs bash
+    bash -c '
+        rest=${ECS_CONTAINER_METADATA_URI_V4#http://}
+        host=${rest%%/*}
+        case $host in *:*) ;; *) host=$host:80 ;; esac
+        exec 3<>"/dev/tcp/${host%:*}/${host##*:}" || exit 1
+        printf "GET /%s HTTP/1.0\r\nHost: %s\r\n\r\n" "${rest#*/}" "$host" >&3
+        head -c 65536 <&3' 2>/dev/null |
+        sed -n 's/.*"IPv4Addresses": *\["\([0-9.]*\)".*/\1/p' | head -n 1
+}
+
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 : "${WMS_STAGE:?entrypoint: WMS_STAGE is not set}"
@@ -24,7 +35,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 : "${WMS_KAFKA_SECURITY:=iam}"                            # plaintext | tls | scram | iam
 : "${WMS_KAFKA_SCRAM_FOLDER:=$WMS_SECRETS_ROOT/kafka}"    # with the files user and password
 : "${WMS_CONNECT_LISTEN:=127.0.0.1}"                      # several workers in a group must reach each other
-: "${WMS_CONNECT_ADVERTISED_HOST:=$WMS_CONNECT_LISTEN}"
+: "${WMS_CONNECT_ADVERTISED_HOST:=$WMS_CONNECT_LISTEN}"    # "task": the address of this ECS task
 : "${WMS_CONNECT_PORT:=8083}"
 : "${WMS_CONNECT_REPLICATION:=3}"                         # of the three internal topics
 : "${WMS_CONNECT_FLUSH_MS:=60000}"                        # a crash repeats up to this much
@@ -72,6 +83,19 @@ while [ ! -s "$ready" ]; do
     sleep "$WMS_CONNECT_PATIENCE_S" &
     wait $! # a signal ends this at once, and not a sleep in the foreground
 done
+
+if [ "$WMS_CONNECT_ADVERTISED_HOST" = task ]; then
+    : "${ECS_CONTAINER_METADATA_URI_V4:?entrypoint: WMS_CONNECT_ADVERTISED_HOST is task, and this is no ECS task}"
+    export ECS_CONTAINER_METADATA_URI_V4
+    left=10
+    until WMS_CONNECT_ADVERTISED_HOST=$(task_address) && [ -n "$WMS_CONNECT_ADVERTISED_HOST" ]; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || fail "ECS does not tell this task's address"
+        sleep 1 &
+        wait $!
+    done
+    must WMS_CONNECT_ADVERTISED_HOST '[0-9][0-9]*(\.[0-9][0-9]*)*'
+fi
 
 # One line, read and never sourced: whoever can write it can choose a broker, and nothing more.
 BOOTSTRAP=$(head -c 8192 "$ready")

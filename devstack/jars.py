@@ -347,10 +347,10 @@ def install(target: Path, places: Iterable[str] = ("worker", "agent", "plugin"))
 
 
 def main(arguments: list[str]) -> int:
-    from devstack import lock_jars
-
     match arguments:
         case ["lock"]:
+            from devstack import lock_jars  # a maintainer's, and not in the image's build
+
             print(f"{LOCK.name}: {lock_jars.write(LOCK)} jars")
         case ["fetch"]:
             print(f"jars are in {provide().folder}")

@@ -190,7 +190,11 @@ class Stack:
         """The controller as a process of its own; its log is `NAME.log` in the run folder."""
         argv = (sys.executable, "-m", "controller", verb)
         command = Command(argv, env, REPOSITORY)
-        return self._nursery.start(name or f"controller-{env['WMS_STAGE']}", command)
+        return self.start_child(name or f"controller-{env['WMS_STAGE']}", command)
+
+    def start_child(self, name: str, command: Command) -> Child:
+        """Anything else that must be gone when the stack is."""
+        return self._nursery.start(name, command)
 
     def stop_child(self, child: Child, grace: float = 10.0) -> None:
         self._nursery.stop(child, grace)

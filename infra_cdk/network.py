@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from infra_cdk.container import CONNECT_PORT, METRICS_PORT
 from infra_cdk.environment_config import KAFKA_PORTS, FullEnvironmentConfig
 from infra_cdk.nag import acknowledge
-
-CONNECT_PORT: Final = 8083
-METRICS_PORT: Final = 9090
 
 
 class Network(Construct):

@@ -18,8 +18,21 @@ from infra_cdk.tags import BRANCH_TAG, DEBEZIUM_TAG, REPOSITORY_TAG, STAGE_TAG
 ROOT: Final = Path(__file__).parent.parent
 # What an image is made of: the same sources are the same image, whichever branch they are on.
 SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
-    "controller": ("Dockerfile", "controller", "manifests", "pyproject.toml", "requirements.lock"),
-    "connect": ("Dockerfile", "connect", "devstack/jars.py"),
+    "controller": ("Dockerfile", "image", "controller", "requirements.controller.lock"),
+    "connect": (
+        "Dockerfile",
+        "image",
+        "connect/entrypoint.sh",
+        "connect/jars.lock",
+        "connect/jmx.yaml",
+        "connect/log4j2.yaml",
+        "connect/requirements.lock",
+        "connect/security",
+        "connect/worker.properties.template",
+        "devstack/__init__.py",
+        "devstack/environment.py",
+        "devstack/jars.py",
+    ),
 }
 _GONE: Final = "DELETE_COMPLETE"
 # AWS itself keeps these for a while after they are deleted, and deletes them by itself.

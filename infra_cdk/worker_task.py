@@ -10,31 +10,24 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
+from infra_cdk.container import (
+    CONNECT_PORT,
+    CONTROLLER_HEALTH,
+    EVIDENCE_ROOT,
+    HTTP_PORT,
+    JMX_PORT,
+    METRICS_PORT,
+    SECRETS_ROOT,
+    TMP,
+    USER,
+    WORKER_HEALTH,
+)
 from infra_cdk.environment_config import FullEnvironmentConfig
 from infra_cdk.nag import acknowledge
-from infra_cdk.network import CONNECT_PORT, METRICS_PORT
 from infra_cdk.roles import Roles
 from infra_cdk.storage import CONNECT, CONTROLLER, MANIFESTS_PREFIX, METRICS, TEARDOWN, Storage
 
-USER: Final = "10001:10001"  # both images have it: one writes secret files, the other reads them
-SECRETS_ROOT: Final = "/run/wms-secrets"
-EVIDENCE_ROOT: Final = "/run/wms-evidence"
-HTTP_PORT: Final = 8080
 TEARDOWN_ARGUMENTS: Final = ("teardown", "--stage", "{stage}", "--confirm", "{stage}")
-JMX_PORT: Final = 9404
-
-# A worker that waits for its secrets is as it should be: replacing it would not bring them. After
-# that its REST API must answer 200, which it does not while it starts or has lost its group.
-WORKER_HEALTH: Final = (
-    f"[ -s {SECRETS_ROOT}/ready ] || exit 0; "
-    f"exec 3<>/dev/tcp/127.0.0.1/{CONNECT_PORT} || exit 1; "
-    r"printf 'GET /health HTTP/1.0\r\n\r\n' >&3; "
-    'read -r -t 5 _ status _ <&3; [ "$status" = 200 ]'
-)
-CONTROLLER_HEALTH: Final = (
-    "import urllib.request as r; "
-    f"r.urlopen('http://127.0.0.1:{HTTP_PORT}/healthz', timeout=3)"  # raises unless it is 2xx
-)
 _PLAIN_VARIABLES: Final = {
     "AwsSolutions-ECS2": (
         "Names and addresses only: secrets are read by the running controller and are never in a "
@@ -115,6 +108,7 @@ class WorkerTask(Construct):
                 "WMS_SECRETS_ROOT": SECRETS_ROOT,
                 "WMS_CONNECT_EVIDENCE": f"{EVIDENCE_ROOT}/worker.json",
                 "WMS_CONNECT_LISTEN": "0.0.0.0" if several else "127.0.0.1",
+                "WMS_CONNECT_ADVERTISED_HOST": "task" if several else "127.0.0.1",
                 "WMS_CONNECT_PORT": str(CONNECT_PORT),
                 # Nobody else could take over the tasks of a single worker: it need not wait.
                 "WMS_CONNECT_REBALANCE_DELAY_MS": "60000" if several else "0",
@@ -126,7 +120,7 @@ class WorkerTask(Construct):
         )
         mount(container, "secrets", SECRETS_ROOT, read_only=True)
         mount(container, "evidence", EVIDENCE_ROOT)
-        mount(container, "connect-tmp", "/tmp")  # noqa: S108 - a volume of its own
+        mount(container, "connect-tmp", TMP)
         return container
 
     def _add_controller(self) -> ecs.ContainerDefinition:
@@ -157,7 +151,7 @@ class WorkerTask(Construct):
         )
         mount(container, "secrets", SECRETS_ROOT)
         mount(container, "evidence", EVIDENCE_ROOT, read_only=True)
-        mount(container, "controller-tmp", "/tmp")  # noqa: S108 - a volume of its own
+        mount(container, "controller-tmp", TMP)
         return container
 
     def _add_collector(self, image: str) -> None:
@@ -233,7 +227,7 @@ def teardown_task(
         environment=controller_environment(config, storage),
         logging=log_driver(storage, TEARDOWN),
     )
-    mount(container, "controller-tmp", "/tmp")  # noqa: S108 - a volume of its own
+    mount(container, "controller-tmp", TMP)
     acknowledge(definition, _PLAIN_VARIABLES)
     return definition
 

@@ -181,7 +181,7 @@ def test_the_same_sources_are_the_same_image() -> None:
     tree = {path: f"blob {path}" for paths in SOURCES.values() for path in paths}
     before = {which: image_tag(which, tree.__getitem__) for which in SOURCES}
     assert {which: image_tag(which, tree.__getitem__) for which in SOURCES} == before
-    tree["connect"] = "blob changed"
+    tree["connect/jars.lock"] = "blob changed"
     assert image_tag("connect", tree.__getitem__) != before["connect"]
     assert image_tag("controller", tree.__getitem__) == before["controller"]
 

@@ -13,8 +13,9 @@ import pytest
 
 from controller.core.stage import Stage
 from controller.settings import read_settings, unknown_settings
+from infra_cdk.container import CONTROLLER_HEALTH, WORKER_HEALTH
 from infra_cdk.environment_config import get_environment_config
-from infra_cdk.worker_task import CONTROLLER_HEALTH, WORKER_HEALTH, collector_config
+from infra_cdk.worker_task import collector_config
 from tests.infra.conftest import BROKERS, PASSWORD, Synthesized
 from tests.infra.template import flat, resources
 

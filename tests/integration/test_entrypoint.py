@@ -8,7 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -232,3 +235,76 @@ def test_the_exporter_is_an_agent_only_when_asked_for(image: Image) -> None:
     _, asked, _ = image.run(WMS_CONNECT_AGENTS=str(agents), WMS_CONNECT_METRICS="127.0.0.1:9404")
     assert "-javaagent" not in quiet
     assert f"-javaagent:{agents}/jmx_prometheus_javaagent-1.jar=127.0.0.1:9404:" in asked
+
+
+# --- the address of a task ------------------------------------------------------------------------
+
+METADATA = (
+    '{"DockerId":"abc-1","Name":"connect","Networks":[{"NetworkMode":"awsvpc",'
+    '"IPv4Addresses":["10.20.1.7"],"SubnetGatewayIpv4Address":"10.20.1.1/24"}],"Image":"x"}'
+)
+
+
+@contextmanager
+def metadata(*answers: str) -> Iterator[str]:
+    """ECS's metadata endpoint; the last answer is given for ever."""
+    left = list(answers)
+
+    class Metadata(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(200 if self.path == "/v4/abc-1" else 404)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Metadata)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v4/abc-1"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+@pytest.mark.parametrize("answers", [(METADATA,), ("{}", METADATA)])
+def test_a_worker_of_several_is_advertised_by_its_tasks_address(
+    image: Image, answers: tuple[str, ...]
+) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    with metadata(*answers) as url:
+        image.run(
+            WMS_CONNECT_LISTEN="0.0.0.0",
+            WMS_CONNECT_ADVERTISED_HOST="task",
+            ECS_CONTAINER_METADATA_URI_V4=url,
+        )
+    properties = image.properties()
+    assert properties["rest.advertised.host.name"] == "10.20.1.7"
+    assert properties["listeners"] == "http://0.0.0.0:8083"
+
+
+def test_a_task_address_is_asked_for_in_a_task_only(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    code, out, err = image.run(WMS_CONNECT_ADVERTISED_HOST="task")
+    assert code != 0
+    assert "no ECS task" in err
+    assert "java" not in out
+
+
+def test_an_address_that_is_none_is_not_written_into_the_properties(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    forged = METADATA.replace("10.20.1.7", "10.20.1.7\\nplugin.path=/tmp")
+    with (
+        metadata(forged) as url,
+        image.start(
+            WMS_CONNECT_ADVERTISED_HOST="task", ECS_CONTAINER_METADATA_URI_V4=url
+        ) as process,
+    ):
+        _, err = process.communicate(timeout=40)
+    assert process.returncode == 64
+    assert "address" in err
+    assert not (image.folder / "worker.properties").exists()
