@@ -144,6 +144,16 @@ class Parts:
 
     @cached_property
     def store(self) -> StateStore:
+        settings = self.settings
+        if settings.state_table:
+            from controller.adapters.state_dynamodb import StateTable, client_factory
+
+            return StateTable(
+                settings.state_table,
+                client_factory(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url),
+                clock=self.clock,
+                scrub=self.scrubber.scrub,
+            )
         from controller.adapters.state_file import StateFile
 
         return StateFile(self.settings.state_file, clock=self.clock)

@@ -188,6 +188,14 @@ class StateStore(Protocol):
         """Must answer the newest `limit` entries, oldest first."""
         ...
 
+    def publish(self, section: str, document: Mapping[str, Json]) -> None:
+        """Must replace the section's one document, of any size; `load` does not show it."""
+        ...
+
+    def published(self, section: str) -> Mapping[str, Json] | None:
+        """Must answer the newest document whole, or None when there never was one."""
+        ...
+
 
 class Watch(Protocol):
     """The first sign that something changed; it decides nothing."""

@@ -69,6 +69,15 @@ class Settings:
     state_file: Path = Path("/var/lib/wms-connector/state.json")
     """What is remembered between cycles."""
 
+    state_table: str | None = None
+    """DynamoDB table that is used instead of the file, as the stack makes it."""
+
+    manifests_s3: str | None = None
+    """s3://BUCKET/PREFIX/ that is read instead of the folder; `wmsctl manifests push` fills it."""
+
+    leadership: str | None = None
+    """always, or lease: one of several controllers acts. By default lease with a table."""
+
     evidence_file: Path | None = None
     """Where the worker leaves its WARN-and-worse lines; read by what judges health."""
 
@@ -104,6 +113,13 @@ class Settings:
 
     cycle_budget: float = 120.0
     """Seconds that one cycle may take before the pulse counts as lost."""
+
+    @property
+    def leased(self) -> bool:
+        """Whether leadership must be taken before anything is written."""
+        if self.leadership not in (None, "always", "lease"):
+            raise BadSetting(f"WMS_LEADERSHIP={self.leadership!r}: write always or lease")
+        return (self.leadership or ("lease" if self.state_table else "always")) == "lease"
 
     @property
     def loopback_only(self) -> bool:

@@ -12,3 +12,29 @@ def stack() -> Iterator[Stack]:
     """One local stack, with a worker for stage `main`, for all tests of this process."""
     with Stack(("main",)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[str]:
+    """One AWS mock server in this process, for what needs no worker."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that are good for a mock only."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def aws_url(aws_server: str, aws_credentials: None) -> str:  # noqa: ARG001
+    """The mock's address, and credentials to go there with."""
+    return aws_server

@@ -193,6 +193,27 @@ class StateFile:
             file.flush()
             os.fsync(file.fileno())
 
+    # --- documents ---
+
+    def publish(self, section: str, document: Mapping[str, Json]) -> None:
+        _insist(_SECTION, section)
+        raw = _text(dict(document)).encode() + b"\n"
+        with self._faults("write"), self._locked():
+            self._replace(self._document_path(section), raw)
+
+    def published(self, section: str) -> Mapping[str, Json] | None:
+        _insist(_SECTION, section)
+        path = self._document_path(section)
+        with self._faults("read"):
+            try:
+                raw = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        return self._entry(path, raw)
+
+    def _document_path(self, section: str) -> Path:
+        return self._path.with_name(f"{self._path.stem}.{section}.json")
+
     # --- files ---
 
     def _replace(self, path: Path, raw: bytes) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from controller.adapters.state_dynamodb import StateTable, client_factory
 from controller.adapters.state_file import StateFile
 from controller.core.faults import Conflict
 from controller.core.model import Json
 from controller.ports import StateStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.state import FakeState
+from tests.tables import make_table
 
 Open: TypeAlias = "Callable[[], StateStore]"  # another process's view of the same store
 
@@ -26,11 +29,16 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["file", "fake"])
+@pytest.fixture(params=["file", "table", "fake"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Open]:
     """A store is held to this contract by adding it here."""
     if request.param == "file":
         yield lambda: StateFile(tmp_path / "state.json", clock=clock, keep=KEEP)
+    elif request.param == "table":
+        url = request.getfixturevalue("aws_url")
+        table = make_table(url)
+        client = client_factory(region="us-east-1", endpoint_url=url)
+        yield lambda: StateTable(table, client, clock=clock, keep=KEEP)
     else:
         memory = FakeState(clock, keep=KEEP)
         yield lambda: memory
@@ -178,3 +186,22 @@ def test_history_is_bounded_and_keeps_the_newest(store: StateStore) -> None:
     kept = [entry["n"] for entry in store.read("history", 10 * KEEP)]
     assert KEEP <= len(kept) <= 2 * KEEP
     assert kept == list(range(5 * KEEP))[-len(kept) :]
+
+
+def test_a_document_comes_back_whole_and_the_newest_replaces_it(
+    store: StateStore, opened: Open
+) -> None:
+    assert store.published("status") is None
+    store.publish("status", {"n": 1, "text": "\u4e16"})
+    assert opened().published("status") == {"n": 1, "text": "\u4e16"}
+    store.publish("status", {"n": 2})
+    assert store.published("status") == {"n": 2}
+    assert values(store) == {}, "a document is no record"
+    assert list(store.read("status", 9)) == [], "and no history"
+
+
+def test_a_document_may_be_far_larger_than_a_record(store: StateStore, opened: Open) -> None:
+    dice = random.Random(7)  # noqa: S311 - text that no compression makes small
+    large: dict[str, Json] = {"text": dice.randbytes(600_000).hex()}
+    store.publish("status", large)
+    assert opened().published("status") == large

@@ -16,6 +16,7 @@ class FakeState:
     def __init__(self, clock: Clock, keep: int = 1000) -> None:
         self.records: dict[str, Record] = {}
         self.history: dict[str, list[dict[str, Json]]] = {}
+        self.documents: dict[str, dict[str, Json]] = {}
         self.broken: Fault | None = None
         self.writes = 0
         self._clock = clock
@@ -59,6 +60,14 @@ class FakeState:
     def read(self, section: str, limit: int) -> Sequence[Mapping[str, Json]]:
         self._enter()
         return tuple(self.history.get(section, [])[-limit:] if limit > 0 else ())
+
+    def publish(self, section: str, document: Mapping[str, Json]) -> None:
+        self._enter()
+        self.documents[section] = copy.deepcopy(dict(document))
+
+    def published(self, section: str) -> Mapping[str, Json] | None:
+        self._enter()
+        return copy.deepcopy(self.documents.get(section))
 
     def _enter(self) -> None:
         if self.broken is not None:
