@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -39,6 +40,7 @@ from controller.core.faults import (
 from controller.core.guards import PermittedDeletion
 from controller.core.model import ABSENT, Absent, ObservedTopic, Snapshot, Unknown, topic_key
 from controller.core.redact import Redacted
+from controller.core.risk import RISKY
 
 READ_SECONDS: Final = 5.0
 WRITE_SECONDS: Final = 15.0
@@ -94,6 +96,12 @@ _BY_CODE: Final = {
 }
 _PASSING_CODES: Final = frozenset(map(_code, _PASSING.split()))
 _DYNAMIC: Final[Any] = ConfigSource.DYNAMIC_TOPIC_CONFIG.value  # entries carry the bare number
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    own: Mapping[str, str]
+    inherited: Mapping[str, str]  # of the keys that bear on risk
 
 
 class KafkaAdmin:
@@ -249,7 +257,7 @@ class KafkaAdmin:
         )
         return self._answers(futures, left)
 
-    def _configs(self, names: list[str], left: float) -> dict[str, dict[str, str] | Fault]:
+    def _configs(self, names: list[str], left: float) -> dict[str, _Config | Fault]:
         with _collector_paused():
             futures = self._request(
                 "describe_configs",
@@ -260,7 +268,7 @@ class KafkaAdmin:
             )
             answers = self._answers(futures, left)
             return {
-                resource.name: entries if isinstance(entries, Fault) else _own_config(entries)
+                resource.name: entries if isinstance(entries, Fault) else _config(entries)
                 for resource, entries in answers.items()
             }
 
@@ -390,7 +398,7 @@ class KafkaAdmin:
 
     def _shows(self, action: AlterTopic) -> bool:
         config = self._configs([action.name], _SETTLE_SECONDS)[action.name]
-        return not isinstance(config, Fault) and action.config.items() <= config.items()
+        return not isinstance(config, Fault) and action.config.items() <= config.own.items()
 
     def _write(self, name: str, send: Callable[[AdminClient, float], Futures[Any]]) -> None:
         left = self._write_seconds
@@ -537,13 +545,15 @@ def _id_text(topic: TopicDescription) -> str:
     return str(topic.topic_id).replace("+", "-").replace("/", "_")
 
 
-def _own_config(entries: Mapping[str, ConfigEntry]) -> dict[str, str]:
-    """Leave out what the topic only inherits from the broker or from Kafka's defaults."""
-    return {entry.name: entry.value or "" for entry in entries.values() if entry.source == _DYNAMIC}
+def _config(entries: Mapping[str, ConfigEntry]) -> _Config:
+    """Part what the topic sets from what it inherits from the broker or from Kafka's defaults."""
+    own = {entry.name: entry.value or "" for entry in entries.values() if entry.source == _DYNAMIC}
+    others = (entries[name] for name in RISKY if name in entries and name not in own)
+    return _Config(own, {entry.name: entry.value for entry in others if entry.value})
 
 
 def _observed(
-    name: str, topic: TopicDescription | Fault, config: Mapping[str, str] | Fault | None
+    name: str, topic: TopicDescription | Fault, config: _Config | Fault | None
 ) -> ObservedTopic | Absent | Unknown:
     if isinstance(topic, Fault):
         return ABSENT if topic.reason == _GONE else Unknown(topic)
@@ -556,7 +566,8 @@ def _observed(
         topic_id=_id_text(topic),
         partitions=len(topic.partitions),
         replication_factor=min(len(partition.replicas) for partition in topic.partitions),
-        config=config,
+        config=config.own,
+        inherited=config.inherited,
     )
 
 

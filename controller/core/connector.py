@@ -98,7 +98,7 @@ def decide_connector(
     if isinstance(desired, Unresolved):
         return _unresolved(desired)
     if isinstance(observed, Absent):
-        return _create(desired, around)
+        return _create(desired, memory, around)
     return _correct(desired, observed, memory, around)
 
 
@@ -132,7 +132,7 @@ def _foreign(
     )
 
 
-def _create(desired: DesiredConnector, around: Surroundings) -> Decision:
+def _create(desired: DesiredConnector, memory: ConnectorMemory, around: Surroundings) -> Decision:
     name = desired.manifest.name
     create = Act(
         (
@@ -142,6 +142,7 @@ def _create(desired: DesiredConnector, around: Surroundings) -> Decision:
         "Create",
         f"connector {name} is not there; it is created STOPPED and resumed after a look at its "
         "offsets",
+        difference=Difference.DRIFT if memory.applied else Difference.NEW_GENERATION,
         consequence="without offsets of its own it begins with a snapshot",
     )
     if around.rivals:

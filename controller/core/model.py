@@ -354,6 +354,9 @@ class ObservedTopic:
     partitions: int
     replication_factor: int
     config: Mapping[str, str]
+    inherited: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # what holds where config says nothing, of the keys that bear on risk
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from controller.core.model import (
     ConnectorManifest,
     DesiredConnector,
     DesiredTopic,
+    LostTopics,
     Manage,
     ObservedConnector,
     ObservedDisk,
@@ -134,8 +135,8 @@ def plan(world: World) -> Plan:
     return Plan(
         steps=steps,
         memory=(
-            *keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
             *_keep_pace(world, steps, idle),
+            *keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
         ),
         idle=idle,
         orphans=find_orphans(world),
@@ -307,6 +308,8 @@ def _topic_steps(world: World) -> Iterator[Step]:
             applied=_applied(topic.key, topic.generation, world) or topic.key in needed,
             once_there=f"topicId/{topic.name}" in world.records or topic.key in needed,
             protected=world.stage.named,
+            recreate=world.policy.lost_topics is LostTopics.RECREATE and topic.key not in needed,
+            needed_by=tuple(m.name for m in _connectors(world) if topic.key in m.needs),
         )
         decision = decide_topic(topic, world.topics.get(topic.key), memory)
         yield _step(topic.key, topic.generation, decision, world, topic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from controller.core.decision import Risk
@@ -10,11 +11,15 @@ from controller.core.diff import Change
 from controller.core.model import TopicClass
 
 _ORDER: Final = tuple(Risk)
-_UNSET: Final[Mapping[str, str]] = {  # limits that must not shrink, and what brokers do unasked
+LIMITS: Final = ("retention.ms", "retention.bytes", "min.insync.replicas")  # must not shrink
+RISKY: Final = frozenset({*LIMITS, "cleanup.policy"})
+_UNSET: Final[Mapping[str, str]] = {  # what brokers do unasked, as long as they do not tell
     "retention.ms": "604800000",
     "retention.bytes": "-1",
     "min.insync.replicas": "2",  # MSK's own; Apache Kafka's is 1, which cannot shrink
+    "cleanup.policy": "delete",
 }
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
 _LOSSY: Final = frozenset(
     {
@@ -42,15 +47,21 @@ def worst(risks: Iterable[Risk]) -> Risk:
     return max(risks, key=_ORDER.index, default=Risk.NONE)
 
 
-def risk_of_topic(change: Change, topic_class: TopicClass) -> Risk:
-    """Judge one config key; what history and internal topics require is never a risk to restore."""
+def risk_of_topic(
+    change: Change, topic_class: TopicClass, inherited: Mapping[str, str] = _NOTHING
+) -> Risk:
+    """Judge one config key; what history and internal topics require is never a risk to restore.
+
+    A key that the topic does not set has the broker's value: `inherited`, else what is usual.
+    """
     if topic_class in (TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL):
         return Risk.NONE
-    if change.field == "cleanup.policy" and change.before is not None:
-        return Risk.DATA_LOSS
-    if change.field in _UNSET and _shrinks(change.before or _UNSET[change.field], change.after):
-        return Risk.DATA_LOSS
-    return Risk.NONE
+    if change.field not in RISKY:
+        return Risk.NONE
+    before = change.before or inherited.get(change.field) or _UNSET[change.field]
+    if change.field == "cleanup.policy":
+        return Risk.NONE if before == change.after else Risk.DATA_LOSS
+    return Risk.DATA_LOSS if _shrinks(before, change.after) else Risk.NONE
 
 
 def _shrinks(before: str, after: str | None) -> bool:

@@ -36,7 +36,8 @@ def test_the_worst_of_several_risks_counts() -> None:
         ("min.insync.replicas", None, "1", Risk.DATA_LOSS),
         ("cleanup.policy", "compact", "delete", Risk.DATA_LOSS),
         ("cleanup.policy", "delete", "compact", Risk.DATA_LOSS),
-        ("cleanup.policy", None, "compact", Risk.NONE),
+        ("cleanup.policy", None, "compact", Risk.DATA_LOSS),  # unset is delete
+        ("cleanup.policy", None, "delete", Risk.NONE),
         ("compression.type", "lz4", "zstd", Risk.NONE),
     ],
 )
@@ -44,6 +45,25 @@ def test_a_topic_key_that_keeps_less_may_lose_data(
     key: str, before: str | None, after: str, risk: Risk
 ) -> None:
     assert risk_of_topic(Change(key, before, after), TopicClass.DATA) is risk
+
+
+@pytest.mark.parametrize(
+    ("key", "inherited", "after", "risk"),
+    [
+        ("min.insync.replicas", "1", "1", Risk.NONE),
+        ("min.insync.replicas", "2", "1", Risk.DATA_LOSS),
+        ("retention.ms", "1000", "2000", Risk.NONE),
+        ("retention.ms", "-1", WEEK, Risk.DATA_LOSS),
+        ("retention.bytes", "1000", "1000", Risk.NONE),
+        ("cleanup.policy", "compact", "delete", Risk.DATA_LOSS),
+        ("cleanup.policy", "compact", "compact", Risk.NONE),
+    ],
+)
+def test_what_is_unset_is_judged_by_what_the_broker_does_instead(
+    key: str, inherited: str, after: str, risk: Risk
+) -> None:
+    change = Change(key, None, after)
+    assert risk_of_topic(change, TopicClass.DATA, {key: inherited}) is risk
 
 
 @pytest.mark.parametrize("topic_class", [TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL])

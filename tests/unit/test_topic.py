@@ -68,6 +68,36 @@ def test_a_topic_that_was_there_and_is_gone_is_not_created_again(topic_class: To
     assert stall.held.actions == (CreateTopic(NAME, 3, None, {"retention.ms": "1000"}),)
 
 
+@pytest.mark.parametrize("kept", [TopicClass.DATA, TopicClass.HEARTBEAT])
+def test_the_page_says_that_every_table_stands_still_behind_running(kept: TopicClass) -> None:
+    memory = TopicMemory(once_there=True, needed_by=("oracle",))
+    told = stalled(decide_topic(make.topic(topic_class=kept), ABSENT, memory)).message
+    assert "all tables of oracle stand still behind RUNNING" in told
+    assert "archive logs" in told
+
+
+LOST = TopicMemory(applied=True, once_there=True, recreate=True)
+
+
+@pytest.mark.parametrize("kept", [TopicClass.DATA, TopicClass.HEARTBEAT])
+def test_a_lost_topic_is_made_again_where_the_policy_says_so_and_its_risk_is_told(
+    kept: TopicClass,
+) -> None:
+    act = acted(decide_topic(make.topic(topic_class=kept), ABSENT, LOST))
+    assert act.risk is Risk.DATA_LOSS
+    assert act.difference is Difference.DRIFT
+    assert [type(action) for action in act.actions] == [CreateTopic]
+
+
+@pytest.mark.parametrize(
+    "never", [TopicClass.SCHEMA_HISTORY, TopicClass.SCHEMA_CHANGE, TopicClass.CONNECT_INTERNAL]
+)
+def test_a_lost_history_is_held_whatever_the_policy_says(never: TopicClass) -> None:
+    stall = stalled(decide_topic(make.topic(topic_class=never, partitions=1), ABSENT, LOST))
+    assert stall.reason == "TopicLost"
+    assert "RUNNING" not in stall.message
+
+
 @pytest.mark.parametrize(
     ("memory", "difference", "reason"),
     [(NEW, Difference.NEW_GENERATION, "Update"), (APPLIED, Difference.DRIFT, "Repair")],
@@ -104,7 +134,18 @@ def test_drift_that_keeps_more_is_reported_and_not_undone() -> None:
 
 def test_another_cleanup_policy_by_hand_is_never_called_one_that_keeps_more() -> None:
     wanted, seen = {"cleanup.policy": "delete"}, {"config": {"cleanup.policy": "compact"}}
-    assert stalled(decided(APPLIED, seen=seen, config=wanted)).reason == "AcceptanceRequired"
+    stall = stalled(decided(APPLIED, seen=seen, config=wanted))
+    assert stall.reason == "AcceptanceRequired"
+    assert "was changed by hand" in stall.message
+    assert "keeps more" not in stall.message
+    committed = stalled(decided(NEW, seen=seen, config=wanted))
+    assert "by hand" not in committed.message
+
+
+def test_more_partitions_by_hand_are_never_called_something_that_keeps_more() -> None:
+    seen = {"partitions": 2, "config": {"retention.ms": "2000"}}
+    stall = stalled(decided(APPLIED, seen=seen))
+    assert (stall.reason, "keeps more" in stall.message) == ("AcceptanceRequired", False)
 
 
 def test_on_a_branch_nothing_needs_a_person() -> None:
