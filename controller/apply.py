@@ -173,7 +173,8 @@ class Applier:
         if outcome.fault is not None:
             track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
         elif isinstance(step.decision, Act) and step.decision.signature and outcome.applied:
-            counted = step.decision.difference is not Difference.ROTATION
+            uncounted = (Difference.ROTATION, Difference.FAILURE)  # no one's edit is undone
+            counted = step.decision.difference not in uncounted
             track = after_write(track, now=now, wrote=step.decision.signature, counted=counted)
         else:
             return None

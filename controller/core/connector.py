@@ -65,6 +65,8 @@ class Surroundings:
     offsets: Offsets | Unknown | None = None  # None: nobody asked
     filled: frozenset[str] | Unknown | None = None  # its topics that hold records; None: not asked
     rivals: tuple[str, ...] = ()  # others with its prefix or history topic
+    hold_resume: Wait | Stall | None = None  # why what we stopped may not be resumed yet
+    before_resume: tuple[Remember, ...] = ()  # what is counted first
 
 
 def stopped_record(name: str) -> str:
@@ -303,6 +305,8 @@ def _start(
             f"somebody stopped connector {name}; it stays so until somebody resumes it "
             f"(PUT /connectors/{name}/resume) or says `wmsctl release connector/{name}`",
         )
+    if around.hold_resume is not None:
+        return around.hold_resume
     if around.missing:
         return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}")
     if around.offsets is None:
@@ -310,13 +314,14 @@ def _start(
     if isinstance(around.offsets, Unknown):
         return Wait(around.offsets.fault.reason, around.offsets.fault.message)
     start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
+    starts = (*around.before_resume, start)
     if around.protected and not around.offsets:
-        return _guard_snapshot(name, start, around.filled)
-    return (start,)
+        return _guard_snapshot(name, starts, around.filled)
+    return starts
 
 
 def _guard_snapshot(
-    name: str, start: Action, filled: frozenset[str] | Unknown | None
+    name: str, starts: tuple[Action, ...], filled: frozenset[str] | Unknown | None
 ) -> tuple[Action, ...] | Wait | Stall:
     """Resume what has no offsets only while its topics are empty: it begins with a snapshot."""
     if filled is None:
@@ -324,9 +329,9 @@ def _guard_snapshot(
     if isinstance(filled, Unknown):
         return Wait(filled.fault.reason, filled.fault.message)
     if not filled:
-        return (start,)
+        return starts
     held = Act(
-        (start,),
+        starts,
         "Resume",
         f"connector {name} has no offsets",
         risk=Risk.SNAPSHOT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from controller.core.action import Action, is_own
 from controller.core.diff import Diff
@@ -27,6 +27,9 @@ class Difference(StrEnum):
     DRIFT = "drift"
     ROTATION = "rotation"
     FAILURE = "failure"  # none in what is declared: a task that fails is restarted
+
+
+STOP_LOGINS: Final = "StopLogins"  # reason of an act that nothing but a person holds back
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from controller.core.action import Forget, Remember
-from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
+from controller.core.decision import (
+    STOP_LOGINS,
+    Act,
+    Converged,
+    Decision,
+    Difference,
+    Risk,
+    Stall,
+    Wait,
+)
 from controller.core.model import Json, Kind, Manage, Record, Records, ResourceKey
 from controller.core.pace import (
     HOUR,
@@ -216,6 +225,8 @@ def _is_urgent(decision: Act, standing: Standing) -> bool:
     """Whether pace is no matter: credentials, a person's word, or a broker that destroys data."""
     if decision.difference is Difference.ROTATION or is_accepted(decision):
         return True
+    if decision.reason == STOP_LOGINS:
+        return True
     return any(change.field in standing.required for change in decision.diff)
 
 
@@ -225,7 +236,8 @@ def _is_start(decision: Act, standing: Standing) -> bool:
 
 
 def _snapshot_running(decision: Act, standing: Standing) -> Hold:
-    exempt = (Difference.ROTATION, Difference.NEW_GENERATION)  # of a commit it is the risk
+    # Of a commit it is the risk, and what failed takes no snapshot.
+    exempt = (Difference.ROTATION, Difference.NEW_GENERATION, Difference.FAILURE)
     if decision.difference in exempt or not interrupts(decision):
         return None
     if standing.snapshot in (Phase.NONE, Phase.DONE):
@@ -248,7 +260,7 @@ def _delayed(decision: Act, standing: Standing) -> Hold:
 
 def _flapping(decision: Act, standing: Standing) -> Hold:
     track = standing.track
-    if decision.difference is Difference.ROTATION or not track.flapping:
+    if decision.difference in (Difference.ROTATION, Difference.FAILURE) or not track.flapping:
         return None
     left = track.flapping_until - standing.now
     if left <= 0:

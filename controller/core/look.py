@@ -10,7 +10,7 @@ from controller.core.model import (
     RunState,
     VersionKey,
 )
-from controller.core.resolve import Resolution, Vault, resolve
+from controller.core.resolve import LoginNeed, Resolution, Vault, login_of, resolve
 from controller.core.secret_path import named_fields
 from controller.core.snapshot_phase import snapshot_record, takes_snapshots
 from controller.core.world import World
@@ -22,8 +22,20 @@ def resolution_of(manifest: ConnectorManifest, world: World) -> Resolution:
     named: tuple[VersionKey, ...] = ()
     if isinstance(observed, ObservedConnector):
         named = tuple(named_fields(observed.config, world.root))
-    vault = Vault(world.secrets, world.records, world.policy.probe, world.root, world.now)
-    return resolve(manifest, named, vault)
+    return resolve(manifest, named, vault_of(world))
+
+
+def login_in_use(manifest: ConnectorManifest, world: World) -> LoginNeed | None:
+    """Find the login that the observed config names, whatever would be chosen now."""
+    observed = world.connectors.get(manifest.key)
+    if not isinstance(observed, ObservedConnector):
+        return None
+    named = tuple(named_fields(observed.config, world.root))
+    return login_of(manifest, named, vault_of(world))
+
+
+def vault_of(world: World) -> Vault:
+    return Vault(world.secrets, world.records, world.policy.probe, world.root, world.now)
 
 
 def offsets_due(world: World) -> tuple[str, ...]:

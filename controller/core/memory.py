@@ -26,6 +26,7 @@ from controller.core.track import Track, keep_track
 from controller.core.world import World
 
 BIRTH_RECORD = "birth/stage"
+STOP_SHOWN_SECONDS = 10.0
 
 
 def memory_lost(world: World) -> frozenset[str]:
@@ -149,12 +150,8 @@ def _forgotten(
                 yield Forget(record)
     for manifest in sorted(world.revision.connectors, key=lambda one: one.key):
         observed = world.connectors.get(manifest.key)
-        seen_running = isinstance(observed, ObservedConnector) and observed.state not in (
-            "STOPPED",
-            "PENDING",
-        )
-        if seen_running and manifest.run_state is not RunState.STOPPED:
-            over = (stopped_record(manifest.name), release_record(manifest.name))
+        if isinstance(observed, ObservedConnector) and manifest.run_state is not RunState.STOPPED:
+            over = _over(observed, world)
             yield from (Forget(record) for record in over if record in world.records)
         record, desired = refusal_record(manifest.name), resolutions[manifest.name].desired
         if record not in world.records or not isinstance(desired, DesiredConnector):
@@ -162,6 +159,19 @@ def _forgotten(
         accepted = isinstance(decisions.get(manifest.key), Converged)
         if accepted or read_refusal(world.records, manifest.name, desired.config) is None:
             yield Forget(record)
+
+
+def _over(observed: ObservedConnector, world: World) -> Iterator[str]:
+    """Name the records that are over once it runs; a stop is shown a moment after it was asked."""
+    if observed.state in ("STOPPED", "PENDING"):
+        return
+    name = observed.key.name
+    stop = world.records.get(stopped_record(name))
+    at = stop.value.get("at") if stop is not None else None
+    if not isinstance(at, int | float) or not 0 <= world.now - at < STOP_SHOWN_SECONDS:
+        yield stopped_record(name)
+    if not any(task.state == "FAILED" for task in observed.tasks):
+        yield release_record(name)
 
 
 def _tracks(world: World, decisions: Mapping[ResourceKey, Decision]) -> Iterator[Remember | Forget]:

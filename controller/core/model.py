@@ -24,6 +24,7 @@ class Kind(StrEnum):
     LOGIN = "login"
     TOPIC = "topic"
     CONNECTOR = "connector"
+    RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +52,10 @@ def secret_key(name: str) -> ResourceKey:
 
 def login_key(connector: str) -> ResourceKey:
     return ResourceKey(Kind.LOGIN, connector)
+
+
+def restart_key(connector: str) -> ResourceKey:
+    return ResourceKey(Kind.RESTART, connector)
 
 
 WORKER = ResourceKey(Kind.WORKER, "ready")

@@ -127,6 +127,21 @@ def stamp_after(
     }
 
 
+def count_worker(
+    records: Records, version: VersionKey, address: str, tried: int, message: str, now: float
+) -> dict[str, Json]:
+    """Answer the record of a login that the worker was refused so many times; it proves nothing."""
+    stored = records.get(probe_record(version, address))
+    before = _Stamp.read(stored.value if stored else {})
+    return {
+        "attempts": before.attempts,
+        "failures": before.failures + tried,
+        "at": now,
+        "outcome": None,
+        "message": f"the worker was refused: {message}",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class _Stamp:
     attempts: int

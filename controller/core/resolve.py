@@ -96,6 +96,24 @@ def resolve(manifest: ConnectorManifest, named: Collection[VersionKey], vault: V
         return Resolution(Unresolved(manifest, why.reason, why.message, why.retry), login)
 
 
+def login_of(
+    manifest: ConnectorManifest, named: Collection[VersionKey], vault: Vault
+) -> LoginNeed | None:
+    """Find the login that a config stands for which names these versions."""
+    try:
+        secrets = {name: _secret(vault, name) for name in sorted(_names(manifest))}
+    except _Unusable:
+        return None
+    used = {name: _named_version(secret, named) for name, secret in secrets.items()}
+    return _login_need(manifest, used, vault)
+
+
+def _named_version(secret: ObservedSecret, named: Collection[VersionKey]) -> SecretVersion:
+    found = (secret.version(key) for key in sorted(named) if key != secret.current.key)
+    older = next((one for one in found if isinstance(one, SecretVersion)), secret.current)
+    return secret.current if secret.current.key in named else older
+
+
 def _names(manifest: ConnectorManifest) -> frozenset[str]:
     return frozenset(ref.name for value in manifest.config.values() for ref in value.secrets())
 

@@ -41,6 +41,9 @@ class World:
     filled: Mapping[str, frozenset[str] | Unknown] = field(
         default_factory=lambda: MappingProxyType({})
     )  # of connectors that wait to be resumed without offsets: their topics that hold records
+    silent_sources: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # connectors that are to be restarted and whose database does not answer: why
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
     refusal: str | None = None  # why the newest manifests are not in force
 
