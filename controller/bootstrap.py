@@ -9,6 +9,7 @@ import getpass
 import random
 import socket
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from controller.apply import Applier
 from controller.core.faults import Denied
+from controller.core.lease import Terms
 from controller.core.model import Json, Revision, StagePolicy
 from controller.core.redact import Redacted, Scrubber
 from controller.core.stage import Stage
+from controller.leadership import Always, Leadership, Leased
 from controller.manifest import ManifestErrors, load
 from controller.observe import Manifests, Observer, Scope
 from controller.ports import (
@@ -63,6 +66,7 @@ class Parts:
     stage: Stage
     overlay: str
     settle: float = 0.3  # seconds between two reads of the manifests that must agree
+    acting: bool = False  # False: this process only looks, and takes no lease
     on_request: Callable[[str], None] = lambda _system: None  # told of each REST or admin call
 
     @cached_property
@@ -128,6 +132,7 @@ class Parts:
             ),
             remember=self.scrubber.remember,
             scrub=self.scrubber.scrub,
+            on_request=lambda _call: self.on_request("secrets"),
         )
 
     @cached_property
@@ -157,6 +162,17 @@ class Parts:
         from controller.adapters.state_file import StateFile
 
         return StateFile(self.settings.state_file, clock=self.clock)
+
+    @cached_property
+    def leadership(self) -> Leadership:
+        """Take no lease before somebody asks whether it may write."""
+        settings = self.settings
+        if not settings.leased:
+            return Always()
+        margin = max(settings.write_deadline, settings.kafka_deadline, settings.probe_deadline) + 1
+        terms = Terms(seconds=margin + 14.0, margin=margin)
+        holder = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+        return Leased(self.store, self.clock, holder=holder, terms=terms)
 
     @cached_property
     def source(self) -> ManifestSource:
@@ -208,6 +224,7 @@ class Parts:
             files=self.files,
             store=self.store,
             clock=self.clock,
+            leadership=self.leadership if self.acting else None,
         )
 
     def applier(self, *, telling: Callable[..., None], told: Callable[..., None]) -> Applier:
@@ -219,6 +236,7 @@ class Parts:
             store=self.store,
             clock=self.clock,
             jitter=jitter,
+            leadership=self.leadership,
             telling=telling,
             told=told,
         )
@@ -241,11 +259,13 @@ def build(
     settings: Settings,
     *,
     settle: float = 0.3,
+    acting: bool = False,
     on_request: Callable[[str], None] = lambda _system: None,
 ) -> Parts:
     """Refuse a doubtful stage or overlay before anything is constructed."""
     stage = Stage.parse(settings.stage)
-    return Parts(settings, stage, overlay_of(stage, settings), settle, on_request)
+    overlay = overlay_of(stage, settings)
+    return Parts(settings, stage, overlay, settle, acting=acting, on_request=on_request)
 
 
 def jitter() -> float:

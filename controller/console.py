@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -186,6 +187,8 @@ def print_status(data: Mapping[str, Any]) -> None:
         print(f"a newer revision is refused:\n{refused['message']}")
     for fault in data.get("faults") or []:
         print(f"fault in {fault['system']}: {fault['reason']}: {fault['message']}")
+    for idle in data.get("notActing") or []:
+        print(_idle_text(idle))
     rows = [_status_row(resource) for resource in data.get("resources") or []]
     if sys.stdout.isatty():
         _print_table(rows)
@@ -194,6 +197,12 @@ def print_status(data: Mapping[str, Any]) -> None:
             print("\t".join(row))
     for orphan in data.get("orphans") or []:
         print(f"orphan: {orphan}")
+
+
+def _idle_text(idle: Mapping[str, Any]) -> str:
+    since = datetime.fromtimestamp(idle["since"], UTC).isoformat(timespec="seconds")
+    subject = idle["resource"] or "the whole stage"
+    return f"not acting on {subject} since {since}: {idle['reason']}: {idle['message']}"
 
 
 def _revision_text(data: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ class Once:
             recorder=Unrecorded(),
             log=Unlogged(),
             identity={**identity(), "once": True},
+            leadership=parts.leadership,
         )
 
     def run(self, timeout: float) -> CycleReport:
@@ -81,7 +82,9 @@ def _is_held(step: Step) -> bool:
     return isinstance(step.decision, Wait) and step.decision.reason in _LASTING
 
 
-_LASTING: Final = frozenset({"Suspended", "Frozen", "ObserveOnly", "TearingDown", "Flapping"})
+_LASTING: Final = frozenset(
+    {"Suspended", "Frozen", "ObserveOnly", "TearingDown", "Flapping", "Contended"}
+)
 
 
 class Unrecorded:
@@ -100,6 +103,8 @@ class Unrecorded:
     def drift_seen(self, kind: str, name: str) -> None: ...
 
     def held_set(self, reasons: Mapping[str, int]) -> None: ...
+
+    def idle_set(self, ages: Mapping[str, float]) -> None: ...
 
     def orphans_set(self, count: int) -> None: ...
 

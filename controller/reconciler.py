@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from controller.apply import CRASHED, Applied, Applier, Outcome
@@ -14,13 +14,16 @@ from controller.core.decision import Act, Converged, Difference, Stall, Wait
 from controller.core.diff import diff_lines
 from controller.core.faults import Fault
 from controller.core.hold import TEARING_DOWN_RECORD
+from controller.core.idle import Idle, ending, ends_soon
 from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, Unknown
 from controller.core.plan import Plan, Step, plan
 from controller.core.redact import short
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.world import World
+from controller.leadership import Always, Leadership
 from controller.observe import Observer
 from controller.ports import Clock, Recorder, StateStore
+from controller.sidecar import SidecarRecord
 
 ALIVE_RECORD: Final = "alive/controller"
 
@@ -46,6 +49,7 @@ class CycleReport:
     conditions: Mapping[ResourceKey, Mapping[ConditionType, Condition]]
     faults: tuple[tuple[str, Fault], ...]
     seconds: float
+    idle: tuple[Idle, ...] = ()  # why something is not done, each since it is so
 
     @property
     def acted(self) -> bool:
@@ -77,6 +81,8 @@ class _Memory:
     conditions: dict[ResourceKey, dict[ConditionType, Condition]] = field(default_factory=dict)
     alive_until: float = 0.0
     tearing_down: bool = False
+    idle: dict[tuple[str, ResourceKey | None], float] = field(default_factory=dict)
+    ending: frozenset[tuple[str, float]] = frozenset()  # what was said to end soon, and when
 
 
 class Reconciler:
@@ -92,6 +98,7 @@ class Reconciler:
         recorder: Recorder,
         log: Log,
         identity: Mapping[str, Json],
+        leadership: Leadership | None = None,
     ) -> None:
         self._observer = observer
         self._applier = applier
@@ -100,6 +107,8 @@ class Reconciler:
         self._recorder = recorder
         self._log = log
         self._identity = identity
+        self._leadership: Leadership = leadership or Always()
+        self._sidecar = SidecarRecord(store)
         self._memory = _Memory()
         self.report: CycleReport | None = None  # the newest
 
@@ -126,23 +135,32 @@ class Reconciler:
             conditions,
             tuple(faults),
             self._clock.monotonic() - start,
+            self._age(planned),
         )
         self._record(report)
         self._tell(report)
+        self._tell_ends(report)
         self.report = report
         return report
 
     def say_goodbye(self) -> None:
-        """Take our own sign of life out of the store."""
+        """Take our own signs of life out of the store, and let another lead at once."""
+        self._sidecar.forget()
         try:
-            self._store.delete(ALIVE_RECORD)
+            if self._memory.alive_until:
+                self._store.delete(ALIVE_RECORD)
         except Fault:
-            return  # it expires by itself
+            pass  # it expires by itself
+        self._leadership.release()
 
     # --- sign of life -----------------------------------------------------------------------
 
     def _keep_alive(self, world: World) -> None:
         """Renew the alive record at half its time, and at once to acknowledge a teardown."""
+        self._sidecar.keep(world)
+        if world.not_leader is not None:
+            self._memory.alive_until = 0.0  # the record is the leader's
+            return
         tearing_down = TEARING_DOWN_RECORD in world.records
         lasting = 3 * world.policy.interval + 30.0
         due = world.now > self._memory.alive_until - lasting / 2
@@ -182,6 +200,24 @@ class Reconciler:
             message=condition.message,
         )
 
+    def _age(self, planned: Plan) -> tuple[Idle, ...]:
+        """Keep since when, also of what the store could not remember, as its own absence."""
+        before = self._memory.idle
+        aged = tuple(
+            replace(one, since=min(one.since, before.get((one.reason, one.key), one.since)))
+            for one in planned.idle
+        )
+        self._memory.idle = {(one.reason, one.key): one.since for one in aged}
+        return aged
+
+    def _tell_ends(self, report: CycleReport) -> None:
+        """Say once that a suspension or a freeze ends soon."""
+        soon = [one for one in report.idle if ends_soon(one, report.world.now)]
+        for one in soon:
+            if (one.subject, one.until or 0.0) not in self._memory.ending:
+                self._log.warning("ends soon", resource=one.subject, message=ending(one))
+        self._memory.ending = frozenset((one.subject, one.until or 0.0) for one in soon)
+
     # --- metrics and logs -------------------------------------------------------------------
 
     def _record(self, report: CycleReport) -> None:
@@ -196,6 +232,7 @@ class Reconciler:
         for outcome in report.outcomes:
             _record_outcome(recorder, outcome)
         recorder.held_set(held_reasons(report.plan))
+        recorder.idle_set(idle_ages(report))
         recorder.orphans_set(len(report.plan.orphans))
         recorder.refusal_set(self._observer.manifests.since)
         revision = report.world.revision
@@ -259,6 +296,14 @@ def held_reasons(planned: Plan) -> Mapping[str, int]:
     )
 
 
+def idle_ages(report: CycleReport) -> Mapping[str, float]:
+    """Tell for each reason for not acting how old its oldest case is, in seconds."""
+    now, ages = report.world.now, dict[str, float]()
+    for one in report.idle:
+        ages[one.reason] = max(ages.get(one.reason, 0.0), now - one.since)
+    return ages
+
+
 def action_lines(log: Log) -> Callable[[Step, Applied], None]:
     """Make the teller that logs one line per action, after it."""
 
@@ -317,12 +362,28 @@ def describe(report: CycleReport, refusal: str | None, since: float | None) -> d
         "revision": None if revision is None else {"id": revision.id, "commit": revision.commit},
         "refusedRevision": None if refusal is None else {"message": refusal, "since": since},
         "resources": resources,
+        "notActing": [_describe_idle(one) for one in report.idle],
         "orphans": [str(key) for key in report.plan.orphans],
-        "warnings": [*warnings_of(world)],
+        "warnings": [*ending_soon(report), *warnings_of(world)],
         "faults": [
             {"system": s, "reason": f.reason, "message": f.message} for s, f in report.faults
         ],
         "secrets": _describe_secrets(world),
+    }
+
+
+def ending_soon(report: CycleReport) -> Iterator[str]:
+    """Tell which suspensions, and whether the freeze, will be over in a moment."""
+    yield from (ending(one) for one in report.idle if ends_soon(one, report.world.now))
+
+
+def _describe_idle(one: Idle) -> Json:
+    return {
+        "reason": one.reason,
+        "resource": None if one.key is None else str(one.key),
+        "since": one.since,
+        "until": one.until,
+        "message": one.message,
     }
 
 

@@ -113,11 +113,13 @@ class SecretsManager:
         remember: Callable[[str], None],
         scrub: Callable[[str], str],
         deadline: float = 10.0,
+        on_request: Callable[[str], None] = lambda _call: None,
     ) -> None:
         self._make_client = make_client
         self._remember = remember
         self._scrub = scrub
         self._deadline = deadline
+        self._on_request = on_request
         self._client: SecretsManagerClient | None = None
         self._cache: dict[VersionKey, SecretVersion] = {}  # a version's content never changes
 
@@ -127,7 +129,8 @@ class SecretsManager:
         client = self._connect()
         if isinstance(client, Fault):
             return MappingProxyType({name: Unknown(client) for name in candidates})
-        calls = _Calls(client, self._scrub, time.monotonic() + self._deadline)
+        end = time.monotonic() + self._deadline
+        calls = _Calls(client, self._scrub, end, self._on_request)
         owner = {path: name for name, paths in candidates.items() for path in paths}
         current = self._current(calls, owner)
         snapshot = {
@@ -263,10 +266,15 @@ class _Calls:
     """The calls of one observation; after one that found nobody there, no other is tried."""
 
     def __init__(
-        self, client: SecretsManagerClient, scrub: Callable[[str], str], deadline: float
+        self,
+        client: SecretsManagerClient,
+        scrub: Callable[[str], str],
+        deadline: float,
+        on_request: Callable[[str], None],
     ) -> None:
         self._client = client
         self._scrub = scrub
+        self._on_request = on_request
         self._deadline = deadline
         self._over: _Refused | None = None
 
@@ -319,6 +327,7 @@ class _Calls:
             )
         if self._over is not None:
             return self._over
+        self._on_request(what)
         answer = _call(call, what, self._scrub)
         if isinstance(answer, _Refused) and answer.lasting:
             self._over = answer

@@ -21,6 +21,7 @@ from controller.core.faults import (
     Transient,
     Unavailable,
 )
+from controller.core.idle import IDLE_REASONS
 from controller.core.model import Kind
 
 
@@ -52,7 +53,7 @@ ACTION_RESULTS: Final = (
     ),
 )
 STATUSES: Final = tuple(str(status) for status in Status)
-SYSTEMS: Final = ("connect", "kafka")  # those whose requests are counted
+SYSTEMS: Final = ("connect", "kafka", "secrets")  # those whose requests are counted
 
 _MEMORY: Final = ("Remember", "Forget")
 ACTIONS_BY_KIND: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -75,6 +76,8 @@ ACTIONS_BY_KIND: Final[Mapping[Kind, tuple[str, ...]]] = {
 # What keeps us from acting although nothing is broken; other reasons join when they are first seen.
 HELD_REASONS: Final = (
     "TearingDown",
+    "NotLeader",
+    "NotDelivered",
     "Frozen",
     "ObserveOnly",
     "Suspended",
@@ -165,6 +168,14 @@ HELD: Final = Metric(
     ("reason",),
     _each(HELD_REASONS),
 )
+NOT_ACTING: Final = Metric(
+    "wms_not_acting_seconds",
+    MetricKind.GAUGE,
+    "For how many seconds nothing is done for this reason, the oldest case; 0 while there is none.",
+    ("reason",),
+    _each(IDLE_REASONS),
+    unit="seconds",
+)
 ORPHANS: Final = Metric(
     "wms_orphans", MetricKind.GAUGE, "Resources of ours that no manifest declares."
 )
@@ -183,7 +194,7 @@ REVISION_STALE_SINCE: Final = Metric(
 REQUESTS: Final = Metric(
     "wms_requests_total",
     MetricKind.COUNTER,
-    "Requests sent: to Connect's REST API, and admin calls to Kafka.",
+    "Requests sent: to Connect's REST API, admin calls to Kafka, calls to Secrets Manager.",
     ("system",),
     _each(SYSTEMS),
 )
@@ -205,6 +216,7 @@ METRICS: Final = (
     CONDITION,
     DRIFT,
     HELD,
+    NOT_ACTING,
     ORPHANS,
     REVISION,
     REVISION_STALE,

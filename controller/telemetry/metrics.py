@@ -94,6 +94,11 @@ class PrometheusRecorder:
             self._of(metric.HELD).labels(reason).set(reasons.get(reason, 0))
 
     @_never_raises
+    def idle_set(self, ages: Mapping[str, float]) -> None:
+        for reason in metric.IDLE_REASONS:
+            self._of(metric.NOT_ACTING).labels(reason).set(ages.get(reason, 0.0))
+
+    @_never_raises
     def orphans_set(self, count: int) -> None:
         self._of(metric.ORPHANS).set(count)
 
