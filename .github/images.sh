@@ -20,7 +20,7 @@ for which in controller connect; do
     }
     digest=$(find_digest)
     if [ "$digest" = None ]; then
-        docker buildx build --target "$which" --sbom=true --provenance=mode=max \
+        docker buildx build --platform linux/amd64 --target "$which" --sbom=true --provenance=mode=max \
             --tag "$registry/$repository:$tag" --push . >&2
         digest=$(find_digest)
     fi

@@ -220,13 +220,13 @@ class Buildah:
     def __init__(self, work: Path) -> None:
         self._work = work
         cache = variables().get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        self._store = Path(cache) / "wms-connector" / "images"
-        self._store.mkdir(parents=True, exist_ok=True)
+        store = Path(cache) / "wms-connector" / "images"
+        store.mkdir(parents=True, exist_ok=True)
         self._buildah = (
             "buildah",
-            *("--root", str(self._store / "root")),
-            *("--runroot", str(self._store / "run")),
-            *("--storage-driver", "vfs"),
+            *("--root", str(store / "root")),
+            *("--runroot", str(store / "run")),
+            *("--storage-driver", "overlay" if _overlays(work) else "vfs"),
         )
         self._env = inherited() | {"BUILDAH_ISOLATION": "chroot"}
         version = call(("buildah", "--version"), 60.0).split()
@@ -322,6 +322,21 @@ class Buildah:
 
     def _run(self, *arguments: str, seconds: float = _SHORT_SECONDS) -> str:
         return call((*self._buildah, *arguments), seconds, self._env).strip()
+
+
+def _overlays(work: Path) -> bool:
+    """Without overlays every layer is a whole copy: minutes and gigabytes more."""
+    folder = work / "overlay"
+    parts = {name: folder / name for name in ("lower", "upper", "work", "merged")}
+    for part in parts.values():
+        part.mkdir(parents=True, exist_ok=True)
+    lower, upper, private, merged = parts.values()
+    options = f"lowerdir={lower},upperdir={upper},workdir={private}"
+    mount = ("mount", "-t", "overlay", "overlay", "-o", options, str(merged))
+    try:
+        return _answers(("unshare", "--mount", *mount))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _named_bases() -> Iterator[tuple[str, str]]:

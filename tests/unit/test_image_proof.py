@@ -58,7 +58,9 @@ def test_a_compiler_is_found(path: str) -> None:
     assert contradicted(image((path, 0o755, 0, b""))) == ["no compiler is in it"]
 
 
-@pytest.mark.parametrize("path", ["usr/bin/ldd", "usr/bin/basename", "bin/cat", "usr/bin/python3"])
+@pytest.mark.parametrize(
+    "path", ["usr/bin/ld.so", "usr/bin/ldd", "usr/bin/basename", "bin/cat", "usr/bin/python3"]
+)
 def test_what_only_sounds_like_a_compiler_is_none(path: str) -> None:
     assert contradicted(image((path, 0o755, 0, b""))) == []
 
@@ -90,6 +92,13 @@ def test_what_installs_is_found(path: str, content: bytes | None) -> None:
 )
 def test_a_secret_is_found(path: str, content: bytes) -> None:
     found = contradicted(image((path, 0o644, 0, content)))
+    assert found == ["no secret is in it, nor what the build was run beside"]
+
+
+def test_the_key_that_a_library_tests_itself_with_is_no_secret() -> None:
+    key = b"-----BEGIN PRIVATE KEY-----\n" + b"A" * 64
+    assert contradicted(image(("usr/lib/libx.so.3", 0o644, 0, b"\x7fELF" + key))) == []
+    found = contradicted(image(("usr/lib/libx.so.3", 0o644, 0, b"\x7fELF" + CANARY)))
     assert found == ["no secret is in it, nor what the build was run beside"]
 
 
