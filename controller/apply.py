@@ -24,15 +24,18 @@ from controller.core.action import (
     ValidateConfig,
     WriteReady,
     WriteSecretFiles,
+    is_own,
 )
 from controller.core.decision import Act, Decision, Difference
-from controller.core.faults import Fault, Rejected, Unavailable
+from controller.core.faults import Fault, OutcomeUnknown, Rejected, Unavailable
 from controller.core.hold import OWN_KINDS, hold
 from controller.core.model import Json, ProbeOutcome, ResourceKey
+from controller.core.pace import give_back
 from controller.core.plan import Plan, Step
 from controller.core.probe import bad_record, probe_record, stamp_after
 from controller.core.refusal import login_digest, probed, refusal_record, refused, validated
 from controller.core.track import after_fault, after_write, keep_track
+from controller.leadership import Always, Leadership
 from controller.ports import (
     Clock,
     ConnectClient,
@@ -80,6 +83,10 @@ class Outcome:
         return next((one.fault for one in self.applied if one.fault is not None), None)
 
 
+def _may_have_written(fault: Fault) -> bool:
+    return isinstance(fault, OutcomeUnknown) or fault.reason == CRASHED
+
+
 class Applier:
     """Performs actions on the real systems, one request each, none twice."""
 
@@ -93,6 +100,7 @@ class Applier:
         store: StateStore,
         clock: Clock,
         jitter: Callable[[], float],
+        leadership: Leadership | None = None,
         telling: Callable[[Step, Action], None],
         told: Callable[[Step, Applied], None],
     ) -> None:
@@ -103,6 +111,7 @@ class Applier:
         self._store = store
         self._clock = clock
         self._jitter = jitter
+        self._leadership: Leadership = leadership or Always()
         self._telling = telling
         self._told = told
 
@@ -117,6 +126,8 @@ class Applier:
     def keep(self, plan: Plan) -> Fault | None:
         """Put what is to be remembered; the first fault ends it, the next cycle goes on."""
         for action in plan.memory:
+            if self._leadership.why_not() is not None:
+                return None  # what is remembered is the leader's
             try:
                 self._remember(action)
             except Fault as fault:
@@ -129,7 +140,7 @@ class Applier:
             return Outcome(step, held=held)
         applied: list[Applied] = []
         for action in act.actions:
-            if stopping():
+            if stopping() or (applied and not self._may_go_on(step)):
                 break
             applied.append(self._apply_action(step, action))
             if applied[-1].fault is not None:
@@ -137,8 +148,12 @@ class Applier:
         outcome = Outcome(step, tuple(applied))
         return replace(outcome, untracked=self._track(outcome))
 
+    def _may_go_on(self, step: Step) -> bool:
+        """Whether the lease lasts for one more action; its own files every sidecar writes."""
+        return step.key.kind in OWN_KINDS or self._leadership.why_not() is None
+
     def _held(self, step: Step, act: Act) -> Decision | None:
-        """Look once more, right before acting, whether a person said stop meanwhile."""
+        """Look once more, right before acting, whether to stop: a person's word, the lease."""
         if step.key.kind in OWN_KINDS:
             return None
         try:
@@ -148,6 +163,7 @@ class Applier:
             standing = replace(step.standing, records=records, observe_only=why)
         else:
             standing = replace(step.standing, records=records)
+        standing = replace(standing, not_leader=self._leadership.why_not())
         decision = hold(act, standing)
         return None if decision is act else decision
 
@@ -170,17 +186,22 @@ class Applier:
         """Count what failed and what was written, so that the next plan can pace it."""
         step, now = outcome.step, self._clock.now()
         track = step.standing.track
+        wrote = any(one.fault is None and not is_own(one.action) for one in outcome.applied)
         if outcome.fault is not None:
             track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
-        elif isinstance(step.decision, Act) and step.decision.signature and outcome.applied:
+        elif isinstance(step.decision, Act) and wrote:
             uncounted = (Difference.ROTATION, Difference.FAILURE)  # no one's edit is undone
             counted = step.decision.difference not in uncounted
             track = after_write(track, now=now, wrote=step.decision.signature, counted=counted)
         else:
             return None
         try:
-            for action in keep_track(self._store.load(), step.key, track):
+            records = self._store.load()
+            for action in keep_track(records, step.key, track):
                 self._remember(action)
+            if outcome.fault is not None and not wrote and not _may_have_written(outcome.fault):
+                for action in give_back(step.standing.key, step.standing.records, records):
+                    self._remember(action)
         except Fault as fault:
             return fault
         return None

@@ -348,7 +348,7 @@ def apply(
     timeout: Annotated[float, typer.Option(help="seconds until it gives up")] = 300.0,
 ) -> int:
     """Do once what `run` does, and wait until all is as declared."""
-    parts = _parts(stage, overlay, manifests)
+    parts = build(_settings(stage, overlay, manifests), settle=0.0, acting=True)
     _insist_on_revision(parts)
     alive = parts.store.load().get("alive/controller")
     if alive is not None:

@@ -34,7 +34,7 @@ def run(settings: Settings, log: Log, scrub_with: Callable[[Parts], None]) -> in
         log.warning("setting unknown", name=name)
     recorder = PrometheusRecorder(CollectorRegistry())
     try:
-        parts = build(settings, on_request=recorder.request_sent)
+        parts = build(settings, acting=True, on_request=recorder.request_sent)
     except (RefusedStage, BadSetting) as refusal:
         return _explain(settings, log, stop, str(refusal))
     scrub_with(parts)
@@ -94,6 +94,7 @@ class Daemon:
             recorder=recorder,
             log=log,
             identity=identity(),
+            leadership=parts.leadership,
         )
         self._loop = Loop(
             cycle=self._cycle,
@@ -131,6 +132,7 @@ class Daemon:
         )
         loop = threading.Thread(target=self._loop.run, name="loop", daemon=True)
         loop.start()
+        threading.Thread(target=self._keep_leading, name="lease", daemon=True).start()
         alive = watch_pulse(
             self._loop,
             stop=self._stop,
@@ -153,6 +155,18 @@ class Daemon:
         for server in self._servers:
             server.stop()
         self._log.info("stopped", abandoned=loop.is_alive())
+
+    def _keep_leading(self) -> None:
+        """Renew the lease for as long as the loop turns; one that is stuck must not lead."""
+        leadership, led = self._parts.leadership, False
+        while not self._stop.wait(1.0):
+            if self.health().good:
+                leadership.keep()
+            leads = leadership.describe().get("role") == "leader"
+            if leads != led:
+                self._log.info("leading" if leads else "standing by", **leadership.describe())
+                self._wake("leadership")
+            led = leads
 
     def _cycle(self, stopping: Callable[[], bool]) -> CycleReport:
         report = self._reconciler.run_cycle(stopping)

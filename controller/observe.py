@@ -32,6 +32,7 @@ from controller.core.model import (
 from controller.core.redact import Redacted
 from controller.core.stage import Stage
 from controller.core.world import World
+from controller.leadership import Always, Leadership
 from controller.ports import (
     Clock,
     ConnectClient,
@@ -167,8 +168,10 @@ class Observer:
         files: SecretFiles,
         store: StateStore,
         clock: Clock,
+        leadership: Leadership | None = None,
     ) -> None:
         self.scope = scope
+        self._leadership: Leadership = leadership or Always()
         self.manifests = manifests
         self.kafka = KafkaConnection(kafka)
         self._connect = connect
@@ -200,6 +203,8 @@ class Observer:
             stored=stored,
             root=self.scope.root,
             now=now,
+            not_leader=self._leadership.why_not(),
+            holder=self._leadership.holder,
             prefix=self.scope.prefix,
             broker_secret=self.scope.broker_secret,
         )
@@ -279,7 +284,8 @@ class Observer:
         """Go on with what was read before while it cannot be read: it is what the files hold."""
         if not isinstance(secret, Unknown):
             return secret
-        self._note("secrets", secret.fault)
+        if ("secrets", secret.fault) not in self.faults:
+            self._note("secrets", secret.fault)  # one outage is one fault, however many secrets
         return self._last_known.get(name, secret)
 
     def _given_broker(self) -> dict[str, ObservedSecret]:
@@ -308,6 +314,7 @@ class Observer:
             world,
             topics=topics,
             cluster_id=self._cluster_id(line),
+            workers=self._workers(world, line),
             listing=self._list_topics(world, line),
         )
 
@@ -330,6 +337,15 @@ class Observer:
     def _cluster_id(self, line: str) -> str | Unknown:
         try:
             return self.kafka.cluster_id(line)
+        except Fault as fault:
+            return Unknown(self._note("kafka", fault))
+
+    def _workers(self, world: World, line: str) -> int | Unknown | None:
+        """Count the live workers, where each has a sidecar that must have delivered its files."""
+        if world.holder is None:
+            return None
+        try:
+            return self.kafka.to(line).group_members(world.stage.connect_group)
         except Fault as fault:
             return Unknown(self._note("kafka", fault))
 

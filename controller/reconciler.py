@@ -18,6 +18,8 @@ from controller.core.idle import Idle, ending, ends_soon
 from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, Unknown
 from controller.core.plan import Plan, Step, plan
 from controller.core.redact import short
+from controller.core.restart import verdicts
+from controller.core.restart_case import restart_counts
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.world import World
 from controller.leadership import Always, Leadership
@@ -234,6 +236,9 @@ class Reconciler:
         recorder.held_set(held_reasons(report.plan))
         recorder.idle_set(idle_ages(report))
         recorder.orphans_set(len(report.plan.orphans))
+        for failure, result in verdicts(report.world.records, report.plan.memory):
+            recorder.restart_judged(failure, result)
+        recorder.restarts_set(*restart_counts(report.world))
         recorder.refusal_set(self._observer.manifests.since)
         revision = report.world.revision
         if revision is not None:

@@ -50,6 +50,7 @@ class Standing:
     now: float
     records: Records
     observe_only: str | None = None  # why nothing may be written in this stage
+    not_leader: str | None = None  # why another controller acts instead
     wrong_cluster: str | None = None  # why nothing may be written to these brokers
     manage: Manage = Manage.RECONCILE
     suspended_in_manifest: bool = False
@@ -141,6 +142,12 @@ def _tearing_down(decision: Decision, standing: Standing) -> Hold:
     if TEARING_DOWN_RECORD not in standing.records:
         return None
     return _held(decision, "TearingDown", "the stage is being torn down")
+
+
+def _not_leader(decision: Decision, standing: Standing) -> Hold:
+    if standing.not_leader is None:
+        return None
+    return _held(decision, "NotLeader", standing.not_leader)
 
 
 def _frozen(decision: Decision, standing: Standing) -> Hold:
@@ -293,6 +300,7 @@ Row: TypeAlias = "Callable[[Decision, Standing], Hold]"
 RowBeforeActing: TypeAlias = "Callable[[Act, Standing], Hold]"
 ALWAYS: Final[tuple[Row, ...]] = (
     _tearing_down,
+    _not_leader,
     _frozen,
     _observe_only,
     _wrong_cluster,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from controller.core.evidence import EvidenceBook
 from controller.core.model import (
     ObservedConnector,
     ObservedDisk,
@@ -41,9 +42,13 @@ class World:
     filled: Mapping[str, frozenset[str] | Unknown] = field(
         default_factory=lambda: MappingProxyType({})
     )  # of connectors that wait to be resumed without offsets: their topics that hold records
+    evidence: EvidenceBook = field(default_factory=EvidenceBook)
     silent_sources: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # connectors that are to be restarted and whose database does not answer: why
+    not_leader: str | None = None  # why another controller of this stage acts instead
+    holder: str | None = None  # this controller among several
+    workers: int | Unknown | None = None  # in Connect's group; None: there is only one controller
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
     refusal: str | None = None  # why the newest manifests are not in force
 

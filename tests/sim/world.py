@@ -41,10 +41,11 @@ from controller.core.model import (
 )
 from controller.core.secret_path import named_fields
 from controller.core.stage import Stage
+from controller.leadership import Always, Leadership
 from controller.loop import Loop, Wake
 from controller.observe import Manifests, Observer, Scope
 from controller.once import Unrecorded
-from controller.ports import Folder
+from controller.ports import Folder, StateStore
 from controller.reconciler import (
     ALIVE_RECORD,
     CycleReport,
@@ -472,9 +473,18 @@ class _Log:
 class Controller:
     """One process; a crash ends it and `run` goes on with the next."""
 
-    def __init__(self, world: SimWorld, name: str = "one") -> None:
+    def __init__(
+        self,
+        world: SimWorld,
+        name: str = "one",
+        *,
+        files: FakeFiles | None = None,
+        leading: Callable[[StateStore, str], Leadership] = lambda _store, _name: Always(),
+    ) -> None:
         self.world = world
         self.name = name
+        self.files = files or world.files
+        self.leading = leading
         self.start()
 
     def start(self) -> None:
@@ -482,7 +492,8 @@ class Controller:
         store, log = _Store(world, "store", world.store), _Log(world.lines)
         connect = _Connect(world, "connect", world.connect)
         kafka = _Kafka(world, "kafka", world.kafka)
-        files = _Files(world, "files", world.files)
+        files = _Files(world, "files", self.files)
+        self.leadership = self.leading(store, self.name)
         self.manifests = Manifests(_Source(world), lambda _folder: world.revision(), ValueError)
         self.observer = Observer(
             Scope(world.stage, ROOT),
@@ -493,6 +504,7 @@ class Controller:
             files=files,
             store=store,
             clock=world.clock,
+            leadership=self.leadership,
         )
         applier = Applier(
             connect=connect,
@@ -502,6 +514,7 @@ class Controller:
             store=store,
             clock=world.clock,
             jitter=lambda: 1.0,
+            leadership=self.leadership,
             telling=acting_lines(log),
             told=action_lines(log),
         )
@@ -513,6 +526,7 @@ class Controller:
             recorder=Unrecorded(),
             log=log,
             identity={"host": self.name},
+            leadership=self.leadership,
         )
         self.loop = Loop(
             cycle=self.reconciler.run_cycle,
