@@ -29,6 +29,12 @@ _CLIENT: Final = re.compile(
 )
 _THREAD: Final = re.compile(r"kafka-producer-network-thread \| connector-producer-(?P<name>.+)-\d+")
 _LOGGER: Final = re.compile(r"[\w.$-]{1,200}")
+_START: Final = re.compile(
+    r"^\s{0,8}at (?:app//)?(?:io\.debezium\.connector\.common\.BaseSourceTask\.start\w{0,40}"
+    r"|org\.apache\.kafka\.connect\.runtime\."
+    r"(?:AbstractWorkerSourceTask\.initializeAndStart|WorkerConnector\.doStart))\(",
+    re.MULTILINE,
+)
 _CODE: Final = re.compile(r"(?:ORA-\d{5}|SQLSTATE [0-9A-Z]{5})")
 
 
@@ -61,6 +67,7 @@ class Evidence:
     logger: str
     codes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    on_start_path: bool = False
 
     @property
     def row(self) -> Failure | None:
@@ -92,6 +99,11 @@ def connector_of(line: WorkerLine) -> str | None:
             return match["name"]
     match = _CLIENT.match(line.message)
     return match["name"] if match else None
+
+
+def is_from_start(trace: str) -> bool:
+    """Whether a task or connector threw this while it started, so that its login is its own."""
+    return _START.search(trace) is not None
 
 
 def gather(
@@ -199,6 +211,7 @@ def _add(found: Found, line: WorkerLine, diagnosis: Diagnosis, now: float) -> Fo
         logger=line.logger if _LOGGER.fullmatch(line.logger) else "",
         codes=diagnosis.codes,
         classes=diagnosis.classes,
+        on_start_path=bool(line.context) and is_from_start(line.trace),
     )
     for position, old in enumerate(found):
         if _same(old, new):
@@ -219,6 +232,7 @@ def _joined(old: Evidence, new: Evidence) -> Evidence:
         count=old.count + (new.count if another else 0),
         codes=old.codes or new.codes,
         classes=old.classes or new.classes,
+        on_start_path=old.on_start_path or new.on_start_path,
     )
 
 
@@ -244,6 +258,7 @@ def _written(evidence: Evidence) -> Json:
         "logger": evidence.logger,
         "codes": list(evidence.codes),
         "classes": list(evidence.classes),
+        "onStartPath": evidence.on_start_path,
     }
 
 
@@ -265,6 +280,7 @@ def _evidence(item: Json) -> Evidence | None:
         logger=next(iter(_texts([item.get("logger")], _LOGGER)), ""),
         codes=_texts(item.get("codes"), _CODE),
         classes=_texts(item.get("classes"), _LOGGER),
+        on_start_path=item.get("onStartPath") is True,
     )
 
 

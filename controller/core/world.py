@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from controller.core.evidence import EvidenceBook
+from controller.core.ailment import Ailment
+from controller.core.evidence import Found
 from controller.core.model import (
     ObservedConnector,
     ObservedDisk,
@@ -19,6 +21,7 @@ from controller.core.model import (
     StagePolicy,
     Unknown,
 )
+from controller.core.progress import Progress
 from controller.core.stage import Stage
 
 
@@ -49,6 +52,11 @@ class World:
     not_leader: str | None = None  # why another controller of this stage acts instead
     holder: str | None = None  # this controller among several
     workers: int | Unknown | None = None  # in Connect's group; None: there is only one controller
+    evidence: Mapping[str, Found] | Unknown | None = None  # None: no worker's log is given to us
+    ailments: Mapping[str, Ailment] = field(default_factory=lambda: MappingProxyType({}))
+    progress: Mapping[str, Progress | Unknown] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # of connectors of ours that run; read once a minute, more often while one is ill
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
     refusal: str | None = None  # why the newest manifests are not in force
 

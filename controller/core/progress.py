@@ -1,0 +1,101 @@
+"""How far a connector has come, by its committed offsets; no row is read for that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from controller.core.model import Json, Offsets
+
+Position: TypeAlias = "tuple[tuple[str, int], ...]"  # what it counts -> how far, sorted
+
+OFTEN, SELDOM = 5.0, 60.0  # seconds between two readings of what is ill, of what is well
+_NUMBER: Final = re.compile(r"\d{1,30}")
+# Of each redo thread one entry: SCN, thread, and after them the transactions that were written.
+_COMMIT_SCN: Final = re.compile(r"(\d{1,30}):(\d{1,9})(?::[\w-]*)*")
+_COUNTED: Final = (
+    "scn",  # Oracle; a number that no float holds
+    "snapshot_scn",
+    "lsn",  # PostgreSQL
+    "lsn_proc",
+    "lsn_commit",
+    "ts_usec",
+    "ts_ms",
+    "ts_sec",
+    "pos",
+    "transaction_id",
+    "event_serial_no",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the newest reading showed, and when one last differed from the one before it."""
+
+    offsets: Offsets
+    read_at: float  # seconds since the epoch
+    first_at: float  # of the first reading since it moved, or since we look
+    moved_at: float | None = None  # None: not yet, as far as we saw
+
+
+def advance(before: Progress | None, offsets: Offsets, now: float) -> Progress:
+    """Take a new reading."""
+    if before is None:
+        return Progress(offsets, now, now)
+    if positions(before.offsets) == positions(offsets):
+        return Progress(offsets, now, before.first_at, before.moved_at)
+    return Progress(offsets, now, now, now)
+
+
+def positions(offsets: Offsets) -> Mapping[str, Position]:
+    """Answer how far each source partition has come, in integers."""
+    return {_partition(entry): tuple(sorted(_counts(entry.get("offset")))) for entry in offsets}
+
+
+def scns(offsets: Offsets) -> Mapping[int, int]:
+    """Answer redo thread -> newest committed SCN of an Oracle connector; thread 0 where none is."""
+    found: dict[int, int] = {}
+    for entry in offsets:
+        for name, number in _counts(entry.get("offset")):
+            if name == "scn":
+                found[0] = max(found.get(0, 0), number)
+            elif name.startswith("commit_scn."):
+                thread = int(name.removeprefix("commit_scn."))
+                found[thread] = max(found.get(thread, 0), number)
+    return found
+
+
+def _partition(entry: Mapping[str, Json]) -> str:
+    partition = entry.get("partition")
+    if not isinstance(partition, dict):
+        return ""
+    return ",".join(f"{key}={partition[key]}" for key in sorted(partition))
+
+
+def _counts(offset: Json) -> Iterator[tuple[str, int]]:
+    if not isinstance(offset, dict):
+        return
+    for name in _COUNTED:
+        number = _integer(offset.get(name))
+        if number is not None:
+            yield name, number
+    commits = offset.get("commit_scn")
+    if isinstance(commits, str):
+        for entry in commits[:10_000].split(","):
+            match = _COMMIT_SCN.fullmatch(entry.strip())
+            if match:
+                yield f"commit_scn.{int(match[2])}", int(match[1])
+            elif (plain := _integer(entry.strip())) is not None:
+                yield "commit_scn.0", plain
+
+
+def _integer(value: Json) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return None
