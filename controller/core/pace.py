@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller.core.accept import USED_PREFIX
-from controller.core.action import PutConfig, Remember, Restart, Resume, Stop, is_own
+from controller.core.action import Forget, PutConfig, Remember, Restart, Resume, Stop, is_own
 from controller.core.decision import Act, Difference
 from controller.core.diff import Change, redact_value
 from controller.core.model import Json, Records, ResourceKey
@@ -82,6 +82,15 @@ def stamp(act: Act, pace: Pace, now: float, limit: int) -> tuple[Remember, ...]:
         "bounces": [*pace.bounces, *((now,) if bounce else ())][-limit:],
     }
     return (Remember(pace_record(pace.key), value, expires=now + HOUR),)
+
+
+def give_back(key: ResourceKey, before: Records, now: Records) -> tuple[Remember | Forget, ...]:
+    """Take back what was stamped for an act that surely changed nothing."""
+    name = pace_record(key)
+    old, new = before.get(name), now.get(name)
+    if new is None or (old is not None and old.value == new.value):
+        return ()
+    return (Forget(name),) if old is None else (Remember(name, old.value, expires=old.expires),)
 
 
 def is_accepted(act: Act) -> bool:

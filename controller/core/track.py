@@ -78,21 +78,12 @@ def _delay(fault: Fault, attempts: int, jitter: float) -> float:
 
 def after_write(track: Track, *, now: float, wrote: str, counted: bool = True) -> Track:
     """Count a write; the third of the same without a converged observation starts a pause."""
-    writes = track.writes + 1 if wrote == track.wrote else 1
+    well = replace(track, attempts=0, not_before=0.0, reason="", message="", stalled=False)
     if not counted:
-        writes, wrote = track.writes, track.wrote
-    written = replace(
-        track,
-        attempts=0,
-        not_before=0.0,
-        reason="",
-        message="",
-        stalled=False,
-        writes=writes,
-        written_at=now,
-        wrote=wrote,
-    )
-    if writes < FLAPPING_WRITES or not counted:
+        return well
+    writes = track.writes + 1 if wrote == track.wrote else 1
+    written = replace(well, writes=writes, written_at=now, wrote=wrote)
+    if writes < FLAPPING_WRITES:
         return written
     pause = FLAPPING.delay(track.flaps + 1, jitter=1.0)
     return replace(written, flaps=track.flaps + 1, flapping_until=now + pause)
