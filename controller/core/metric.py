@@ -23,6 +23,8 @@ from controller.core.faults import (
 )
 from controller.core.idle import IDLE_REASONS
 from controller.core.model import Kind
+from controller.core.restart import RESULTS as RESTART_RESULTS
+from controller.core.restart import restartable
 
 
 class MetricKind(StrEnum):
@@ -72,6 +74,7 @@ ACTIONS_BY_KIND: Final[Mapping[Kind, tuple[str, ...]]] = {
         "ValidateConfig",
         *_MEMORY,
     ),
+    Kind.RESTART: ("Restart", "Stop", *_MEMORY),
 }
 # What keeps us from acting although nothing is broken; other reasons join when they are first seen.
 HELD_REASONS: Final = (
@@ -191,6 +194,31 @@ REVISION_STALE_SINCE: Final = Metric(
     "Since when they are refused, in seconds since the epoch; 0 while they are not.",
     unit="seconds",
 )
+RESTARTS: Final = Metric(
+    "wms_restarts_total",
+    MetricKind.COUNTER,
+    "Restarts by failure and by what came of them, judged by what was seen afterwards.",
+    ("reason", "result"),
+    tuple(product(restartable(), RESTART_RESULTS)),
+)
+RESTARTS_LEFT: Final = Metric(
+    "wms_restarts_left",
+    MetricKind.GAUGE,
+    "Restarts that the budget of this Connect cluster allows now.",
+)
+RESTARTS_TRIED: Final = Metric(
+    "wms_restarts_tried",
+    MetricKind.GAUGE,
+    "Restarts of a connector since it was last well for long.",
+    ("name",),
+)
+NEXT_RESTART: Final = Metric(
+    "wms_next_restart_timestamp_seconds",
+    MetricKind.GAUGE,
+    "Before when a connector is not restarted again, in seconds since the epoch; 0 for any time.",
+    ("name",),
+    unit="seconds",
+)
 REQUESTS: Final = Metric(
     "wms_requests_total",
     MetricKind.COUNTER,
@@ -221,6 +249,10 @@ METRICS: Final = (
     REVISION,
     REVISION_STALE,
     REVISION_STALE_SINCE,
+    RESTARTS,
+    RESTARTS_LEFT,
+    RESTARTS_TRIED,
+    NEXT_RESTART,
     REQUESTS,
     RECORDER_FAILURES,
 )

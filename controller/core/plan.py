@@ -20,10 +20,12 @@ from controller.core.connector import (
     stopped_record,
 )
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
+from controller.core.delivered import hold_undelivered
 from controller.core.delivery import decide_ready, decide_secret, secret_names
 from controller.core.guards import own_name
 from controller.core.hold import OWN_KINDS, Standing, draw, hold, keep_drift
 from controller.core.idle import Idle, find_idle, keep_idle
+from controller.core.login_stop import concerns, probe_again, read_stop
 from controller.core.look import resolution_of
 from controller.core.memory import keep_memory, memory_lost
 from controller.core.model import (
@@ -42,6 +44,7 @@ from controller.core.model import (
     VersionKey,
     connector_key,
     login_key,
+    restart_key,
     secret_key,
     topic_key,
 )
@@ -49,13 +52,22 @@ from controller.core.probe import (
     ProbeDue,
     ProbeLater,
     ProbeSpent,
-    Proved,
+    ProbeState,
+    Refused,
     bad_record,
     probe_record,
     stamp_before,
 )
 from controller.core.refusal import decide_refused, read_refusal, refusal_record
 from controller.core.resolve import LoginNeed, Resolution
+from controller.core.restart import Case
+from controller.core.restart_case import (
+    before_resume,
+    decide_restarts,
+    is_quiet,
+    keep_cases,
+    resume_hold,
+)
 from controller.core.secret_path import named_fields
 from controller.core.snapshot_phase import (
     Phase,
@@ -125,17 +137,21 @@ def _would(decision: Decision) -> Act | None:
 def plan(world: World) -> Plan:
     """Decide on everything, from what was observed and remembered alone."""
     resolutions = {m.name: resolution_of(m, world) for m in _connectors(world)}
+    connectors = tuple(_connector_steps(world, resolutions))
+    restarts = tuple(decide_restarts(world, {s.key.name: s.decision for s in connectors}))
     steps = (
         *_secret_steps(world),
         *_login_steps(world, resolutions),
         *_topic_steps(world),
-        *_connector_steps(world, resolutions),
+        *connectors,
+        *_restart_steps(world, restarts),
     )
     idle = find_idle(world, [(_subject(step), step.decision) for step in steps])
     return Plan(
         steps=steps,
         memory=(
             *_keep_pace(world, steps, idle),
+            *keep_cases((case for _, case, _ in restarts), world),
             *keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
         ),
         idle=idle,
@@ -188,6 +204,7 @@ def _step(
         now=world.now,
         records=world.records,
         observe_only=world.observe_only,
+        not_leader=world.not_leader,
         wrong_cluster=world.wrong_cluster,
         manage=of.manage if of is not None else Manage.RECONCILE,
         suspended_in_manifest=of is not None and of.suspend,
@@ -239,14 +256,15 @@ def _decide_login(manifest: ConnectorManifest, need: LoginNeed, world: World) ->
     intent = _probe_intent(manifest, world)
     if intent is not None:
         return _forget_probe(manifest, need, intent)
-    if isinstance(need.state, Proved) or _in_use(manifest, need, world):
+    stop = read_stop(world.records, manifest.name)
+    if stop is not None and concerns(stop, need):
+        again = probe_again(manifest.name, need, world.connectors.get(manifest.key), world.records)
+        if again is not None:
+            return again
+    elif _in_use(manifest, need, world):
         return Converged()
-    if isinstance(need.state, ProbeLater):
-        return Wait("SourceUnreachable", need.state.message, need.state.at - world.now)
-    if isinstance(need.state, ProbeSpent):
-        return Stall("LoginDoubtful", need.state.message)
     if not isinstance(need.state, ProbeDue):
-        return Stall("LoginRefused", need.state.message)
+        return _judge_login(need.state, world.now)
     observed = world.connectors.get(manifest.key)
     if isinstance(observed, Unknown):  # it may be in use
         return Wait(observed.fault.reason, observed.fault.message)
@@ -260,6 +278,14 @@ def _decide_login(manifest: ConnectorManifest, need: LoginNeed, world: World) ->
         "ProveLogin",
         f"the login of {need.version} is tried before any connector gets it",
     )
+
+
+def _judge_login(state: ProbeState, now: float) -> Decision:
+    if isinstance(state, ProbeLater):
+        return Wait("SourceUnreachable", state.message, state.at - now)
+    if isinstance(state, ProbeSpent):
+        return Stall("LoginDoubtful", state.message)
+    return Stall("LoginRefused", state.message) if isinstance(state, Refused) else Converged()
 
 
 def _in_use(manifest: ConnectorManifest, need: LoginNeed, world: World) -> bool:
@@ -326,8 +352,17 @@ def _applied(key: ResourceKey, generation: str, world: World) -> bool:
 def _connector_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Step]:
     for manifest in _connectors(world):
         resolution = resolutions[manifest.name]
-        decision = _decide_connector(manifest, resolution, world)
+        decision = hold_undelivered(_decide_connector(manifest, resolution, world), world)
         yield _step(manifest.key, manifest.generation, decision, world, manifest)
+
+
+def _restart_steps(
+    world: World, restarts: tuple[tuple[ConnectorManifest, Case, Decision], ...]
+) -> Iterator[Step]:
+    for manifest, case, decision in restarts:
+        if not is_quiet(case, decision):
+            key = restart_key(manifest.name)
+            yield _step(key, manifest.generation, decision, world, manifest)
 
 
 def _decide_connector(
@@ -342,6 +377,8 @@ def _decide_connector(
         offsets=world.offsets.get(manifest.name),
         filled=world.filled.get(manifest.name),
         rivals=rivals_of(manifest, world.observed_connectors()),
+        hold_resume=resume_hold(manifest, resolution, world),
+        before_resume=before_resume(manifest, world),
     )
     decision = decide_connector(resolution.desired, observed, memory, around)
     if not isinstance(decision, Act) or not isinstance(resolution.desired, DesiredConnector):

@@ -128,7 +128,7 @@ def stamp_after(
 
 
 def count_worker(
-    records: Records, version: VersionKey, address: str, tried: int, message: str, now: float
+    records: Records, version: VersionKey, address: str, *, tried: int, message: str, now: float
 ) -> dict[str, Json]:
     """Answer the record of a login that the worker was refused so many times; it proves nothing."""
     stored = records.get(probe_record(version, address))

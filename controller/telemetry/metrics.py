@@ -45,6 +45,7 @@ class PrometheusRecorder:
         self._seen: set[tuple[str, str, str]] = set()
         self._revision: tuple[str, str] | None = None
         self._held = set(metric.HELD_REASONS)
+        self._tried: set[str] = set()
 
     @_never_raises
     def cycle_started(self, at: float) -> None:
@@ -101,6 +102,21 @@ class PrometheusRecorder:
     @_never_raises
     def orphans_set(self, count: int) -> None:
         self._of(metric.ORPHANS).set(count)
+
+    @_never_raises
+    def restart_judged(self, reason: str, result: str) -> None:
+        self._of(metric.RESTARTS).labels(reason, result).inc()
+
+    @_never_raises
+    def restarts_set(self, left: int, tries: Mapping[str, tuple[int, float]]) -> None:
+        self._of(metric.RESTARTS_LEFT).set(left)
+        for name, (count, at) in tries.items():
+            self._of(metric.RESTARTS_TRIED).labels(name).set(count)
+            self._of(metric.NEXT_RESTART).labels(name).set(at)
+        for name in self._tried - tries.keys():
+            self._of(metric.RESTARTS_TRIED).remove(name)
+            self._of(metric.NEXT_RESTART).remove(name)
+        self._tried = set(tries)
 
     @_never_raises
     def revision_set(self, revision: str, commit: str | None) -> None:

@@ -1,0 +1,420 @@
+"""When what failed is started again, and how; when it is left to a person.
+
+    restart/{connector}  what was tried since it was last well; put before each try
+
+The first try comes at once, the next after 2, 6, 12, 20, ... minutes, at most an hour; it begins
+anew once the connector was well for longer than the pause it had earned. All connectors of a
+Connect cluster together get `MOST` tries in `WINDOW` seconds: their records are the budget, so a
+process that is killed at any moment has counted what it may have done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from controller.core.action import Action, Forget, Remember, Restart, Stop
+from controller.core.ailment import Ailment
+from controller.core.connector import release_record, stopped_record
+from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
+from controller.core.failure import FAILURES, Failure, FailureKind, Severity, Treatment
+from controller.core.model import Json, ObservedConnector, Record, Records
+from controller.core.risk import consequence
+
+MINUTE: Final = 60.0
+LONGEST: Final = 60  # minutes between two tries
+MOST, WINDOW = 3, 300.0  # tries of one Connect cluster in so many seconds
+LOST_COUNT: Final = 8  # of tries, where the store was lost: the longest pause
+VERIFIED_AFTER: Final = 15.0  # seconds; a loop tries again each ten
+NEWS_AFTER: Final = 1.0  # seconds; two looks agree, so that no moment of a start counts
+NO_TASKS_AFTER: Final = 60.0  # seconds; a rebalance leaves a connector without tasks for a while
+LOOPS_AFTER: Final = 300.0  # seconds; what passes by itself gets the time for it
+KEPT: Final = 7 * 86_400.0
+NO_TASKS: Final = "NoTasks"
+QUIET: Final = "NotFailed"
+RESULTS: Final = ("healed", "unhealed")
+PENDING: Final = "pending"
+_MOVING: Final = ("UNASSIGNED", "RESTARTING", "PENDING")
+
+
+class Symptom(StrEnum):
+    """What Connect and the worker's log show; it decides how a restart reaches it."""
+
+    WELL = "well"
+    MOVING = "moving"  # starting, paused, stopped: neither well nor ill
+    FAILED = "failed"
+    NO_TASKS = "no-tasks"  # RUNNING with `tasks: []`: skipped by every restart
+    LOOPING = "looping"  # RUNNING, and it fails again and again
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What was tried with one connector since it was last well."""
+
+    failure: str = ""
+    since: float = 0.0  # when it was first seen ill
+    count: int = 0
+    times: tuple[float, ...] = ()  # of the newest tries, oldest first
+    well_since: float | None = None
+    outcome: str = ""  # of the newest try
+    generation: str = ""  # in force when it was first seen ill, or at the newest try
+
+    @property
+    def next_at(self) -> float:
+        """Answer before when it is not tried again."""
+        return self.times[-1] + pause(self.count) if self.times else 0.0
+
+
+def pause(count: int) -> float:
+    """Answer how many seconds pass after so many tries in a row."""
+    return min(count * count + count, LONGEST) * MINUTE
+
+
+def restarts_record(name: str) -> str:
+    return f"restart/{name}"
+
+
+def read_tries(records: Records, name: str, now: float) -> Tries | None:
+    """Answer None for a connector that was well when last seen."""
+    record = records.get(restarts_record(name))
+    return None if record is None else _tries(record, now)
+
+
+def tried_lately(records: Records, now: float) -> tuple[float, ...]:
+    """Tell when anything of this Connect cluster was restarted within the window."""
+    found = (_tries(r, now) for key, r in records.items() if key.startswith("restart/"))
+    return tuple(sorted(t for tries in found for t in tries.times if t > now - WINDOW))
+
+
+def put_tries(name: str, tries: Tries, now: float) -> Remember:
+    value: dict[str, Json] = {
+        "failure": tries.failure,
+        "since": tries.since,
+        "count": tries.count,
+        "times": [*tries.times[-MOST:]],
+        "wellSince": tries.well_since,
+        "outcome": tries.outcome,
+        "generation": tries.generation,
+    }
+    return Remember(restarts_record(name), value, expires=now + KEPT)
+
+
+def _tries(record: Record, now: float) -> Tries:
+    """Read a record; a time that lies ahead is of a clock that was put back."""
+    value = record.value
+    listed = value.get("times")
+    times = [_time(t, now) for t in listed] if isinstance(listed, list) else []
+    well = value.get("wellSince")
+    return Tries(
+        failure=str(value.get("failure") or ""),
+        since=_time(value.get("since"), now),
+        count=max(0, int(_number(value.get("count")))),
+        times=tuple(sorted(times)),
+        well_since=None if well is None else _time(well, now),
+        outcome=str(value.get("outcome") or ""),
+        generation=str(value.get("generation") or ""),
+    )
+
+
+def _number(value: Json) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _time(value: Json, now: float) -> float:
+    return min(_number(value), now)
+
+
+# --- one connector ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that bears on whether one connector is restarted."""
+
+    name: str
+    generation: str
+    observed: ObservedConnector
+    now: float
+    ailment: Ailment | None = None
+    tries: Tries | None = None
+    bounced: float = 0.0  # when we last started or stopped its task; older evidence is over
+    lately: tuple[float, ...] = ()  # tries of the whole Connect cluster within the window
+    unreachable: tuple[str, str] | None = None  # reason and message: a start would fail again
+    busy: str | None = None  # why its config comes first
+    released: bool = False  # a person wants it tried once more
+    stop: Act | None = None  # how its logins are stopped
+
+    @property
+    def symptom(self) -> Symptom:
+        states = [task.state for task in self.observed.tasks]
+        if self.observed.state == "FAILED" or (
+            self.observed.state in ("RUNNING", *_MOVING) and "FAILED" in states
+        ):
+            return Symptom.FAILED
+        if self.observed.state != "RUNNING":
+            return Symptom.MOVING
+        if not states:
+            return Symptom.NO_TASKS
+        if any(state != "RUNNING" for state in states):
+            return Symptom.MOVING
+        return Symptom.LOOPING if self._loops() else Symptom.WELL
+
+    def _loops(self) -> bool:
+        ailment = self.ailment
+        if ailment is None or ailment.row.silent or ailment.row.severity is Severity.NOISE:
+            return False
+        return ailment.last > self.bounced
+
+    @property
+    def failure(self) -> Failure | None:
+        return None if self.ailment is None else self.ailment.row
+
+    @property
+    def failure_id(self) -> str:
+        if self.ailment is not None:
+            return self.ailment.row.id
+        return NO_TASKS if self.symptom is Symptom.NO_TASKS else "unknown"
+
+
+def decide_restart(case: Case) -> Decision:
+    symptom = case.symptom
+    if symptom in (Symptom.WELL, Symptom.MOVING):
+        return Converged(QUIET, "nothing of it has failed")
+    treatment = treat(case)
+    if treatment is Treatment.STOP:
+        return case.stop or Stall(case.failure_id, explain_held(case))
+    if case.busy is not None:
+        return Wait("ConfigFirst", case.busy)
+    if treatment is Treatment.RESTART:
+        return _restart(case, _limit(case))
+    if symptom is not Symptom.FAILED:
+        return Converged("NotRestarted", "a restart would not help")
+    if case.released or _changed_since(case):
+        return _restart(case, None)
+    return Stall(case.failure_id, explain_held(case))
+
+
+def treat(case: Case) -> Treatment:
+    """Choose by kind and by what is seen: what failed for good does not pass by itself."""
+    ailment, symptom = case.ailment, case.symptom
+    if ailment is None:
+        return Treatment.RESTART if symptom is Symptom.NO_TASKS else Treatment.HOLD
+    transient = ailment.row.kind is FailureKind.TRANSIENT
+    if ailment.row.kind is FailureKind.DATA_POSITION:
+        return Treatment.HOLD
+    if ailment.treatment is Treatment.STOP:
+        stops = ailment.on_start_path or symptom is Symptom.FAILED
+        return Treatment.STOP if stops else Treatment.HOLD
+    if symptom is Symptom.LOOPING and transient:
+        lasting = case.now - ailment.since >= LOOPS_AFTER
+        helps = ailment.treatment is Treatment.RESTART
+        return Treatment.RESTART if lasting and helps else Treatment.WAIT
+    if symptom is Symptom.LOOPING:
+        return ailment.treatment
+    return Treatment.RESTART if transient else ailment.treatment
+
+
+def _limit(case: Case) -> int | None:
+    """Answer how many tries it gets; what passes by itself gets one each hour for ever."""
+    row = case.failure
+    if row is None or row.kind is FailureKind.TRANSIENT:
+        return None
+    return max(1, row.tries)
+
+
+def _changed_since(case: Case) -> bool:
+    """A good config does not revive a task whose own config stayed the same."""
+    tries = case.tries
+    return tries is not None and tries.generation != case.generation
+
+
+def _restart(case: Case, limit: int | None) -> Decision:
+    tries = case.tries or Tries(since=case.now)
+    asked = case.released or (_changed_since(case) and tries.count > 0)
+    if limit is not None and tries.count >= limit and not asked:
+        return Stall("RestartsSpent", _explain_spent(case, tries))
+    held = _too_soon(case, tries) or _out_of_reach(case) or _paced(case, tries, asked=asked)
+    return held or _act(case, tries)
+
+
+def _too_soon(case: Case, tries: Tries) -> Wait | None:
+    """Look twice before the first try, and give a start the time to show what came of it."""
+    if case.symptom is Symptom.LOOPING:
+        return None
+    needed = NO_TASKS_AFTER if case.symptom is Symptom.NO_TASKS else NEWS_AFTER
+    left = max(tries.since, case.bounced) + needed - case.now
+    if case.tries is not None and left <= 0:
+        return None
+    return Wait(
+        "JustFailed", f"{_tell(case)}; looked at once more before", max(0.1, min(left, needed))
+    )
+
+
+def _out_of_reach(case: Case) -> Wait | None:
+    if case.unreachable is None:
+        return None
+    reason, message = case.unreachable
+    return Wait(reason, f"{_tell(case)}; not restarted while {message}")
+
+
+def _paced(case: Case, tries: Tries, *, asked: bool) -> Wait | None:
+    left = tries.next_at - case.now
+    if left > 0 and not asked:
+        message = f"{_tell(case)}; {times(tries.count)}, next not before {utc(tries.next_at)}"
+        return Wait("RestartLater", message, left)
+    if len(case.lately) < MOST:
+        return None
+    until = case.lately[-MOST] + WINDOW
+    message = f"{len(case.lately)} restarts of this Connect cluster in {WINDOW / 60:.0f} minutes"
+    return Wait(
+        "RestartBudget", f"{_tell(case)}; {message}, next at {utc(until)}", until - case.now
+    )
+
+
+def try_resume(records: Records, name: str, failure: str, generation: str, now: float) -> Remember:
+    """Count the resume of a connector that we stopped; to be put before it."""
+    tries = read_tries(records, name, now) or Tries(since=now)
+    return put_tries(name, _once_more(tries, failure, generation, now), now)
+
+
+def _once_more(tries: Tries, failure: str, generation: str, now: float) -> Tries:
+    return replace(
+        tries,
+        failure=failure,
+        count=tries.count + 1,
+        times=(*tries.times, now),
+        well_since=None,
+        outcome=PENDING,
+        generation=generation,
+    )
+
+
+def _act(case: Case, tries: Tries) -> Act:
+    name = case.name
+    tried = _once_more(tries, case.failure_id, case.generation, case.now)
+    first: tuple[Action, ...] = (put_tries(name, tried, case.now),)
+    if case.released:
+        first = (*first, Forget(release_record(name)))
+    return Act(
+        (*first, *_way(case)),
+        "Restart",
+        f"{_tell(case)}; try {tried.count}",
+        difference=Difference.FAILURE,
+        risk=Risk.RESTART,
+        consequence=consequence((), Risk.RESTART),
+    )
+
+
+def _way(case: Case) -> tuple[Action, ...]:
+    """Choose the call that reaches it; it is resumed, after the usual looks, when it stands."""
+    if case.symptom is Symptom.NO_TASKS:
+        stamp: dict[str, Json] = {"by": "restart", "at": case.now}
+        return Remember(stopped_record(case.name), stamp), Stop(case.name)
+    return (Restart(case.name, only_failed=case.symptom is Symptom.FAILED),)
+
+
+# --- what is remembered afterwards ----------------------------------------------------------
+
+
+def keep_tries(case: Case, *, lost: bool) -> Iterator[Remember | Forget]:
+    """List what the store must be told of one connector; nothing when it knows it all."""
+    tries, symptom = case.tries, case.symptom
+    if symptom is Symptom.MOVING or (symptom is Symptom.LOOPING and tries is None):
+        return
+    if symptom is Symptom.WELL:
+        yield from _keep_well(case)
+    elif tries is None:
+        count, at = (LOST_COUNT, (case.now,)) if lost else (0, ())
+        first = Tries(case.failure_id, case.now, count, at, generation=case.generation)
+        yield put_tries(case.name, first, case.now)
+    else:
+        outcome = "unhealed" if _verdict_due(case, tries) else tries.outcome
+        ill = replace(tries, well_since=None, outcome=outcome)
+        if ill != tries:
+            yield put_tries(case.name, ill, case.now)
+
+
+def _keep_well(case: Case) -> Iterator[Remember | Forget]:
+    tries = case.tries
+    if tries is None:
+        return
+    since = case.now if tries.well_since is None else tries.well_since
+    if not tries.times or case.now - max(since, tries.times[-1]) > max(pause(tries.count), WINDOW):
+        yield Forget(restarts_record(case.name))
+        return
+    outcome = "healed" if _verdict_due(case, tries) else tries.outcome
+    well = replace(tries, well_since=since, outcome=outcome)
+    if well != tries:
+        yield put_tries(case.name, well, case.now)
+
+
+def _verdict_due(case: Case, tries: Tries) -> bool:
+    """A restart is judged by what is seen after it, never by Connect's answer to it."""
+    if tries.outcome != PENDING or not tries.times:
+        return False
+    return case.now - tries.times[-1] >= VERIFIED_AFTER
+
+
+def verdicts(before: Records, told: Iterable[Remember | Forget]) -> Iterator[tuple[str, str]]:
+    """List (failure, result) of the tries that this cycle came to a judgement of."""
+    for action in told:
+        if not isinstance(action, Remember) or not action.key.startswith("restart/"):
+            continue
+        old, result = before.get(action.key), action.value.get("outcome")
+        if old is not None and old.value.get("outcome") == PENDING and result in RESULTS:
+            yield str(action.value.get("failure")), str(result)
+
+
+# --- sentences ------------------------------------------------------------------------------
+
+_SEEN: Final[Mapping[Symptom, str]] = {
+    Symptom.FAILED: "Connect says FAILED",
+    Symptom.NO_TASKS: "Connect says RUNNING, and there is no task",
+    Symptom.LOOPING: "Connect says RUNNING, and it fails again and again",
+}
+
+
+def _tell(case: Case) -> str:
+    return f"{_SEEN[case.symptom]} ({case.failure_id})"
+
+
+def explain_held(case: Case) -> str:
+    """Say what is true, and what a person should do about it."""
+    row = case.failure
+    if row is None:
+        return f"{_tell(case)}: read the worker's log, then `wmsctl release connector/{case.name}`"
+    command = f" Command: {row.command}" if row.command else ""
+    return (
+        f"{_SEEN[case.symptom]}; what is true: {row.says} {row.remedy}{command} After that: "
+        f"`wmsctl release connector/{case.name}`"
+    )
+
+
+def _explain_spent(case: Case, tries: Tries) -> str:
+    return f"{times(tries.count).capitalize()} without effect. {explain_held(case)}"
+
+
+def times(count: int) -> str:
+    return "restarted once" if count == 1 else f"restarted {count} times"
+
+
+def tell_tries(tries: Tries) -> str:
+    if not tries.count:
+        return f"ill since {utc(tries.since)}, not restarted"
+    told = f"{times(tries.count)}, last at {utc(tries.times[-1])}" if tries.times else ""
+    if tries.well_since is not None:
+        return f"{told}; well since {utc(tries.well_since)}"
+    return f"{told}, next not before {utc(tries.next_at)}"
+
+
+def utc(at: float) -> str:
+    """Write the time of the day, to the second."""
+    second = int(at) % 86_400
+    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02} UTC"
+
+
+def restartable() -> tuple[str, ...]:
+    """List the failures after which a restart may be tried, for labels."""
+    return tuple(sorted({NO_TASKS, "unknown", *(row.id for row in FAILURES)}))

@@ -1,0 +1,250 @@
+"""What bears on the restart of each connector, gathered from the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from controller.core.action import Forget, Remember
+from controller.core.ailment import Ailment, AilmentSource, ailment_of
+from controller.core.connector import release_record, stopped_record
+from controller.core.decision import STOP_LOGINS, Act, Decision, Stall, Wait
+from controller.core.login_stop import concerns, hold_resume, read_stop, stop_logins
+from controller.core.look import login_in_use
+from controller.core.memory import memory_lost
+from controller.core.model import (
+    ConnectorManifest,
+    Json,
+    ObservedConnector,
+    RunState,
+    Unknown,
+)
+from controller.core.pace import bounces
+from controller.core.resolve import LoginNeed, Resolution
+from controller.core.restart import (
+    MOST,
+    QUIET,
+    WINDOW,
+    Case,
+    Tries,
+    decide_restart,
+    keep_tries,
+    read_tries,
+    tell_tries,
+    tried_lately,
+    try_resume,
+    utc,
+)
+from controller.core.world import World
+
+_NOT_OURS: Final = ("OtherMark", "Unadopted")
+# A task that is told to stop may try once more, with the password it was started with.
+ENDING_SECONDS: Final = 5.0
+_LOOP_SECONDS: Final = 10.0  # between two tries of one that tries for ever
+
+
+def case_of(
+    manifest: ConnectorManifest,
+    decided: Decision | None,
+    world: World,
+    lately: tuple[float, ...],
+) -> Case | None:
+    """Answer None for what is not ours to restart: not there, not to run, another stage's."""
+    observed = world.connectors.get(manifest.key)
+    if not isinstance(observed, ObservedConnector) or manifest.run_state is not RunState.RUNNING:
+        return None
+    if isinstance(decided, Stall) and decided.reason in _NOT_OURS:
+        return None
+    name = manifest.name
+    tries = read_tries(world.records, name, world.now)
+    ailment = ailment_in(observed, tries, world)
+    bounced = _bounced(manifest, tries, world)
+    acting = isinstance(decided, Act)
+    return Case(
+        name=name,
+        generation=manifest.generation,
+        observed=observed,
+        now=world.now,
+        ailment=ailment,
+        tries=tries,
+        bounced=bounced,
+        lately=lately,
+        unreachable=_unreachable(name, world),
+        busy=_busy(name, decided),
+        released=release_record(name) in world.records,
+        stop=None if acting else _stop(manifest, ailment, bounced, world),
+    )
+
+
+def ailment_in(observed: ObservedConnector, tries: Tries | None, world: World) -> Ailment | None:
+    """Find what it suffers from; of a trace, since it was first seen."""
+    ailment = ailment_of(observed, world.evidence.of(observed.key.name), world.now)
+    if ailment is None or tries is None or ailment.source is not AilmentSource.TRACE:
+        return ailment
+    return replace(ailment, since=min(ailment.since, tries.since))
+
+
+def _busy(name: str, decided: Decision | None) -> str | None:
+    """Say why its config comes before a restart, which would read it."""
+    if isinstance(decided, Act):
+        return f"first: {decided.message}"
+    if isinstance(decided, Wait) and decided.reason == "NeedsMissing":
+        return f"connector {name} {decided.message}"
+    return None
+
+
+def _bounced(manifest: ConnectorManifest, tries: Tries | None, world: World) -> float:
+    """Tell until when what the worker said may be about a task that we have ended since."""
+    own = tries.times if tries is not None else ()
+    others = [t for t in bounces(world.records, manifest.key, world.now) if t not in own]
+    stop = world.records.get(stopped_record(manifest.name))
+    at = stop.value.get("at") if stop is not None else None
+    if isinstance(at, int | float):
+        others.append(min(float(at), world.now))
+    return max([0.0, *own, *(t + ENDING_SECONDS for t in others)])
+
+
+def _unreachable(name: str, world: World) -> tuple[str, str] | None:
+    if world.topics.fault is not None:
+        return "KafkaUnreachable", f"Kafka does not answer ({world.topics.fault.message})"
+    if isinstance(world.cluster_id, Unknown):
+        return "KafkaUnreachable", f"Kafka does not answer ({world.cluster_id.fault.message})"
+    why = world.silent_sources.get(name)
+    return None if why is None else ("SourceUnreachable", why)
+
+
+def _stop(
+    manifest: ConnectorManifest, ailment: Ailment | None, bounced: float, world: World
+) -> Act | None:
+    if ailment is None:
+        return None
+    return stop_logins(
+        manifest.name,
+        manifest.generation,
+        ailment.row,
+        login_in_use(manifest, world),
+        world.records,
+        tried=_tried(ailment, bounced),
+        now=world.now,
+    )
+
+
+def _tried(ailment: Ailment, bounced: float) -> int:
+    """Count the logins of the task that runs now; those of one before it are counted already."""
+    if ailment.since > bounced:
+        return max(1, ailment.count)
+    return 1 + int(max(0.0, ailment.last - bounced) / _LOOP_SECONDS)
+
+
+# --- steps ----------------------------------------------------------------------------------
+
+
+def decide_restarts(
+    world: World, decided: Mapping[str, Decision]
+) -> Iterator[tuple[ConnectorManifest, Case, Decision]]:
+    """Decide on each connector in turn, so that all draw on one budget."""
+    lately = tried_lately(world.records, world.now)
+    declared = world.revision.connectors if world.revision is not None else ()
+    for manifest in sorted(declared, key=lambda one: one.key):
+        case = case_of(manifest, decided.get(manifest.name), world, lately)
+        if case is None:
+            continue
+        decision = decide_restart(case)
+        if isinstance(decision, Act) and decision.reason != STOP_LOGINS:
+            lately = (*lately, world.now)
+        yield manifest, case, decision
+
+
+def is_quiet(case: Case, decision: Decision) -> bool:
+    """Whether there is nothing to say of it."""
+    return case.tries is None and decision.reason == QUIET
+
+
+def keep_cases(cases: Iterable[Case], world: World) -> Iterator[Remember | Forget]:
+    """List what is to be remembered of restarts after this cycle."""
+    if isinstance(world.stored, Unknown):
+        return
+    lost = memory_lost(world)
+    for case in cases:
+        yield from keep_tries(case, lost=case.name in lost)
+
+
+def names_to_reach(world: World) -> tuple[str, ...]:
+    """Name the connectors whose database is looked for before they are restarted."""
+    if world.revision is None:
+        return ()
+    found = []
+    for manifest in sorted(world.revision.connectors, key=lambda one: one.key):
+        observed = world.connectors.get(manifest.key)
+        if not isinstance(observed, ObservedConnector) or observed.state in ("STOPPED", "PAUSED"):
+            continue
+        failed = observed.state == "FAILED" or any(t.state == "FAILED" for t in observed.tasks)
+        tries = read_tries(world.records, manifest.name, world.now)
+        due = tries is not None and tries.next_at <= world.now
+        if due and (failed or not observed.tasks):
+            found.append(manifest.name)
+    return tuple(found)
+
+
+# --- resuming what we stopped -----------------------------------------------------------------
+
+
+def resume_hold(
+    manifest: ConnectorManifest, resolution: Resolution, world: World
+) -> Wait | Stall | None:
+    """Answer why a connector that we stopped may not be resumed yet."""
+    stop = read_stop(world.records, manifest.name)
+    if stop is None:
+        return None
+    used: LoginNeed | None = resolution.rendered
+    released = release_record(manifest.name) in world.records
+    held = hold_resume(stop, used, manifest.generation, world.policy.probe, released=released)
+    if held is not None:
+        return held
+    if used is not None and not concerns(stop, used):
+        return None  # a rotation, which no budget refuses
+    tries = read_tries(world.records, manifest.name, world.now)
+    lately = tried_lately(world.records, world.now)
+    if tries is not None and tries.next_at > world.now and not released:
+        message = f"its login works again; resumed not before {utc(tries.next_at)}"
+        return Wait("RestartLater", message, tries.next_at - world.now)
+    if len(lately) >= MOST:
+        left = lately[-MOST] + WINDOW - world.now
+        return Wait("RestartBudget", "its login works again; the budget of restarts is spent", left)
+    return None
+
+
+def before_resume(manifest: ConnectorManifest, world: World) -> tuple[Remember, ...]:
+    """Count the resume of what was stopped for its login as a try, before it happens."""
+    stop = read_stop(world.records, manifest.name)
+    if stop is None:
+        return ()
+    return (try_resume(world.records, manifest.name, stop.failure, manifest.generation, world.now),)
+
+
+# --- what is told ---------------------------------------------------------------------------
+
+
+def restart_counts(world: World) -> tuple[int, Mapping[str, tuple[int, float]]]:
+    """Answer what is left of the budget, and by connector its tries and when the next is due."""
+    declared = world.revision.connectors if world.revision is not None else ()
+    tries = {m.name: read_tries(world.records, m.name, world.now) for m in declared}
+    left = max(0, MOST - len(tried_lately(world.records, world.now)))
+    return left, {n: (t.count, t.next_at) if t else (0, 0.0) for n, t in tries.items()}
+
+
+def restart_status(name: str, world: World) -> dict[str, Json] | None:
+    """Tell of a connector that was ill lately: tries, the last, the next, what came of it."""
+    tries = read_tries(world.records, name, world.now)
+    if tries is None:
+        return None
+    return {
+        "failure": tries.failure,
+        "since": tries.since,
+        "count": tries.count,
+        "last": tries.times[-1] if tries.times else None,
+        "next": tries.next_at or None,
+        "outcome": tries.outcome or None,
+        "message": tell_tries(tries),
+    }
