@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from controller.core.evidence import EvidenceBook
-from controller.core.ailment import Ailment
-from controller.core.evidence import Found
 from controller.core.model import (
     ObservedConnector,
     ObservedDisk,
@@ -52,8 +50,7 @@ class World:
     not_leader: str | None = None  # why another controller of this stage acts instead
     holder: str | None = None  # this controller among several
     workers: int | Unknown | None = None  # in Connect's group; None: there is only one controller
-    evidence: Mapping[str, Found] | Unknown | None = None  # None: no worker's log is given to us
-    ailments: Mapping[str, Ailment] = field(default_factory=lambda: MappingProxyType({}))
+    unseen_log: str | None = None  # why our worker's log cannot be read, so that it has no evidence
     progress: Mapping[str, Progress | Unknown] = field(
         default_factory=lambda: MappingProxyType({})
     )  # of connectors of ours that run; read once a minute, more often while one is ill
