@@ -101,6 +101,17 @@ fi
 BOOTSTRAP=$(head -c 8192 "$ready")
 matches "$BOOTSTRAP" "$host:$number(,$host:$number)*" || fail "$ready is not one line host:port(,host:port)*"
 
+if [ "$WMS_KAFKA_SECURITY" = scram ]; then
+    # A folder per version of the secret; the newest has the current one.
+    [ -e "$WMS_KAFKA_SCRAM_FOLDER/user" ] ||
+        WMS_KAFKA_SCRAM_FOLDER="$WMS_KAFKA_SCRAM_FOLDER/$(ls -t "$WMS_KAFKA_SCRAM_FOLDER" 2>/dev/null | head -n 1)"
+    must WMS_KAFKA_SCRAM_FOLDER "$path"
+    # A reference that cannot be resolved would be tried as a password, word for word.
+    for field in user password; do
+        [ -s "$WMS_KAFKA_SCRAM_FOLDER/$field" ] || fail "$WMS_KAFKA_SCRAM_FOLDER holds no $field for the brokers"
+    done
+fi
+
 export BOOTSTRAP WMS_STAGE WMS_SECRETS_ROOT WMS_KAFKA_SCRAM_FOLDER WMS_CONNECT_LISTEN \
     WMS_CONNECT_ADVERTISED_HOST WMS_CONNECT_PORT WMS_CONNECT_REPLICATION WMS_CONNECT_FLUSH_MS \
     WMS_CONNECT_REBALANCE_DELAY_MS WMS_CONNECT_SESSION_MS WMS_CONNECT_HEARTBEAT_MS \

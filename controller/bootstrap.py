@@ -16,11 +16,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from controller.apply import Applier
+from controller.core.aws_names import AwsNames
 from controller.core.faults import Denied
 from controller.core.lease import Terms
-from controller.core.model import Json, Revision, StagePolicy
+from controller.core.model import Json, Revision, SecretVersion, StagePolicy
 from controller.core.redact import Redacted, Scrubber
+from controller.core.secret_path import candidates
 from controller.core.stage import Stage
+from controller.kafka_login import ReadyWithLogin, read_login
 from controller.leadership import Always, Leadership, Leased
 from controller.manifest import ManifestErrors, load
 from controller.observe import Manifests, Observer, Scope
@@ -38,7 +41,9 @@ from controller.ports import (
 from controller.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
+    from controller.adapters.caller import Caller
     from controller.adapters.connect_watch import ConnectStatusWatch
+    from controller.adapters.manifests_s3 import Enforced, ManifestBucket
 
 CLIENT_ID = "wms-connector-controller"
 
@@ -96,13 +101,11 @@ class Parts:
         from controller.adapters.kafka_security import KafkaSecurity, SecurityKind, client_config
 
         settings = self.settings
-        password = settings.kafka_password
-        if password:
-            self.scrubber.remember(password)
+        username, password = self.kafka_login()
         security = KafkaSecurity(
             kind=SecurityKind(settings.kafka_security),
-            username=Redacted(settings.kafka_username) if settings.kafka_username else None,
-            password=Redacted(password) if password else None,
+            username=username,
+            password=password,
             ca_location=settings.kafka_ca_location,
             region=settings.aws_region,
         )
@@ -110,6 +113,23 @@ class Parts:
             return client_config(line, security, client_id, scrub=self.scrubber.scrub)
         except ValueError as error:
             raise Denied("KafkaSettings", f"{error}: correct the WMS_KAFKA_ settings") from error
+
+    def kafka_login(self) -> tuple[Redacted | None, Redacted | None]:
+        """Answer user and password for SCRAM: the settings' if given, else a secret's."""
+        settings = self.settings
+        if settings.kafka_password:
+            self.scrubber.remember(settings.kafka_password)
+            username = Redacted(settings.kafka_username) if settings.kafka_username else None
+            return username, Redacted(settings.kafka_password)
+        if settings.kafka_security != "scram":
+            return None, None
+        fields = self.read_kafka_login().fields
+        return fields["user"], fields["password"]
+
+    def read_kafka_login(self) -> SecretVersion:
+        name = self.settings.kafka_secret
+        paths = candidates(self.stage, name, prefix=self.settings.secret_prefix)
+        return read_login(self.secrets, name, paths)
 
     def kafka(self, line: str) -> KafkaClient:
         from controller.adapters.kafka import KafkaAdmin
@@ -139,7 +159,10 @@ class Parts:
     def files(self) -> SecretFiles:
         from controller.adapters.secret_files import SecretVolume
 
-        return SecretVolume(self.settings.secrets_root)
+        volume = SecretVolume(self.settings.secrets_root)
+        if self.settings.kafka_security == "scram" and not self.settings.kafka_password:
+            return ReadyWithLogin(volume, self.read_kafka_login)
+        return volume
 
     @cached_property
     def probe(self) -> LoginProbe:
@@ -176,10 +199,53 @@ class Parts:
 
     @cached_property
     def source(self) -> ManifestSource:
+        if self.settings.manifests_s3:
+            from controller.adapters.manifests_s3 import ManifestS3
+
+            return ManifestS3(self.bucket, clock=self.clock, enforced=self._enforced)
         from controller.adapters.manifests_folder import ManifestFolder
 
         return ManifestFolder(
             self.settings.manifests, settle=self.settle, commit=self.settings.manifests_commit
+        )
+
+    @cached_property
+    def bucket(self) -> ManifestBucket:
+        from controller.adapters.manifests_s3 import ManifestBucket, client_factory
+
+        settings = self.settings
+        address = settings.manifests_s3 or self._own_bucket()
+        make = client_factory(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
+        return ManifestBucket(address, self.stage.name, make, scrub=self.scrubber.scrub)
+
+    def _own_bucket(self) -> str:
+        """Derive the bucket as the stack names it, from the account we are signed in to."""
+        bucket = AwsNames(self.stage).manifests_bucket(self.caller.account)
+        return f"s3://{bucket}/manifests/"
+
+    @cached_property
+    def caller(self) -> Caller:
+        from controller.adapters.caller import ask_caller
+
+        settings = self.settings
+        return ask_caller(
+            region=settings.aws_region,
+            endpoint_url=settings.aws_endpoint_url,
+            scrub=self.scrubber.scrub,
+        )
+
+    def _enforced(self) -> Enforced:
+        from controller.adapters.manifests_s3 import Enforced
+
+        record = self.store.load().get("manifests/enforced")
+        if record is None:
+            return Enforced()
+        value = record.value
+        commit, sequence = value.get("commit"), value.get("sequence")
+        return Enforced(
+            int(sequence) if isinstance(sequence, int) else 0,
+            str(value.get("revision") or ""),
+            str(commit) if commit else None,
         )
 
     @cached_property
@@ -209,6 +275,8 @@ class Parts:
 
     @cached_property
     def observer(self) -> Observer:
+        from controller.adapters.reach import TcpReach
+
         return Observer(
             Scope(
                 stage=self.stage,
@@ -225,6 +293,7 @@ class Parts:
             store=self.store,
             clock=self.clock,
             leadership=self.leadership if self.acting else None,
+            reach=TcpReach(),
         )
 
     def applier(self, *, telling: Callable[..., None], told: Callable[..., None]) -> Applier:

@@ -43,10 +43,13 @@ class Settings:
     """plaintext, tls, scram or iam: the same word as the worker's."""
 
     kafka_username: str | None = None
-    """For SCRAM."""
+    """For SCRAM, where it is no secret."""
 
     kafka_password: str | None = None
-    """For SCRAM; never printed."""
+    """For SCRAM, on one's own machine; never printed. Elsewhere the secret below is read."""
+
+    kafka_secret: str = "kafkaLogin"  # noqa: S105 - a name
+    """For SCRAM: name of the secret with user and password."""
 
     kafka_ca_location: str | None = None
     """File with the CA of the brokers; by default the system's."""

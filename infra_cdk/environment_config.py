@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final
 
 from controller.core.stage import RefusedStage, Stage
@@ -29,8 +28,7 @@ FARGATE_SIZES: Final[Mapping[int, tuple[int, ...]]] = {
 HEAP_SHARE: Final = 0.75  # of the worker's container; threads, buffers and metaspace need the rest
 CONTROLLER_CPU: Final = 128
 CONTROLLER_MEMORY: Final = 256  # 56 MB at rest; a listing of thousands of topics comes on top
-# No scram (9096): nothing in a task could read the login of its brokers before it has them.
-KAFKA_PORTS: Final[Mapping[str, int]] = {"tls": 9094, "iam": 9098}
+KAFKA_PORTS: Final[Mapping[str, int]] = {"tls": 9094, "scram": 9096, "iam": 9098}
 
 
 class BadConfig(ValueError):
@@ -67,10 +65,13 @@ class SecretPaths:
     def deployment(self) -> tuple[str, str]:
         return self.both("deployment")
 
-    @property
-    def read_at_run_time(self) -> tuple[str, ...]:
-        """What the running task may read, and nothing of it is read here."""
-        return tuple(chain(self.both("brokerString"), self.both("dbInfo")))
+    def to_reach_brokers(self, kafka_security: str) -> tuple[str, ...]:
+        login = self.both("kafkaLogin") if kafka_security == "scram" else ()
+        return (*self.both("brokerString"), *login)
+
+    def read_at_run_time(self, kafka_security: str) -> tuple[str, ...]:
+        """Name what the running task may read, and nothing of which is read here."""
+        return (*self.to_reach_brokers(kafka_security), *self.both("dbInfo"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -435,7 +436,7 @@ def _read_deployment(
             "give the cluster's whole ARN",
         ),
         msk_security_group=text("mskSecurityGroup", group, "name the brokers' security group"),
-        kafka_security=text("kafkaSecurity", "|".join(KAFKA_PORTS), "write tls or iam"),
+        kafka_security=text("kafkaSecurity", "|".join(KAFKA_PORTS), "write tls, scram or iam"),
         oracle=_read_oracle(name, value.get("oracle")),
         endpoint_security_groups=_some(
             _texts(paths, "endpointSecurityGroups", value.get("endpointSecurityGroups", []), group),

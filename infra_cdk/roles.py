@@ -111,7 +111,7 @@ class Roles(Construct):
         deployment = self._config.deployment
         cluster = deployment.msk_cluster_arn
         statements = [
-            *self._read_secrets(SecretPaths(self._config.stage, self._config.secret_prefix)),
+            *self._read_secrets(self._paths.read_at_run_time(deployment.kafka_security)),
             *kafka_rights.task_statements(cluster, self._config.stage),
             kafka_rights.deny_deleting(),
             self._items("OwnState", (*_READ_ITEMS, *_WRITE_ITEMS)),
@@ -126,9 +126,9 @@ class Roles(Construct):
 
     def _teardown_statements(self) -> list[iam.PolicyStatement]:
         config = self._config
-        paths = SecretPaths(config.stage, config.secret_prefix)
+        security = config.deployment.kafka_security
         return [
-            *self._read_secret_names(paths.both("brokerString")),
+            *self._read_secrets(self._paths.to_reach_brokers(security)),
             *kafka_rights.teardown_statements(config.deployment.msk_cluster_arn, config.stage),
             self._items("OwnState", (*_READ_ITEMS, *_WRITE_ITEMS)),
             *self._read_manifests(),
@@ -168,10 +168,11 @@ class Roles(Construct):
 
     # --- parts --------------------------------------------------------------------------------
 
-    def _read_secrets(self, paths: SecretPaths) -> list[iam.PolicyStatement]:
-        return self._read_secret_names(paths.read_at_run_time)
+    @property
+    def _paths(self) -> SecretPaths:
+        return SecretPaths(self._config.stage, self._config.secret_prefix)
 
-    def _read_secret_names(self, names: Iterable[str]) -> list[iam.PolicyStatement]:
+    def _read_secrets(self, names: Iterable[str]) -> list[iam.PolicyStatement]:
         arns = [
             cdk.Stack.of(self).format_arn(
                 service="secretsmanager",

@@ -99,3 +99,11 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
         "secretKeyArns": ["arn:aws:kms:us-east-1:111122223333:key/0a0a0a0a-0b0b"],
     }
     return synthesize_stage("feat-rich", config, tmp_path_factory.mktemp("rich"), workers=2)
+
+
+@pytest.fixture(scope="session")
+def scram(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """A stage whose brokers want user and password."""
+    config = example()
+    config["secrets"]["wms/default/deployment"] |= {"kafkaSecurity": "scram"}
+    return synthesize_stage("feat-scram", config, tmp_path_factory.mktemp("scram"))

@@ -139,12 +139,13 @@ def test_secrets_are_looked_for_under_the_stage_then_under_default() -> None:
         "wms/feat-x/iam/permissionsBoundary",
         "wms/default/iam/permissionsBoundary",
     )
-    assert paths.read_at_run_time == (
-        "wms/feat-x/brokerString",
-        "wms/default/brokerString",
-        "wms/feat-x/dbInfo",
-        "wms/default/dbInfo",
-    )
+    brokers = ("wms/feat-x/brokerString", "wms/default/brokerString")
+    login = ("wms/feat-x/kafkaLogin", "wms/default/kafkaLogin")
+    database = ("wms/feat-x/dbInfo", "wms/default/dbInfo")
+    for security in ("tls", "iam"):
+        assert paths.read_at_run_time(security) == (*brokers, *database)
+    assert paths.read_at_run_time("scram") == (*brokers, *login, *database)
+    assert paths.to_reach_brokers("scram") == (*brokers, *login)
     assert SecretPaths(Stage("val"), "mmdl").deployment[0] == "mmdl/val/deployment"
 
 
@@ -288,8 +289,7 @@ def test_people_are_told_once_each() -> None:
         ("mskClusterArn", "bigmac", "whole ARN"),
         ("mskClusterArn", "arn:aws:kafka:us-east-1:111122223333:cluster/*/*", "whole ARN"),
         ("mskSecurityGroup", None, "security group"),
-        ("kafkaSecurity", "plaintext", "write tls or iam"),
-        ("kafkaSecurity", "scram", "write tls or iam"),
+        ("kafkaSecurity", "plaintext", "write tls, scram or iam"),
         ("oracle", [], "at least one"),
         ("oracle", [{"cidr": "0.0.0.0/0"}], "/16 or smaller"),
         ("oracle", [{"cidr": "10.0.0.0/8"}], "/16 or smaller"),

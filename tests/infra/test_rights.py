@@ -255,6 +255,16 @@ def test_the_teardown_reads_no_database_login(branch: Synthesized) -> None:
         assert not allows(statements, "secretsmanager:GetSecretValue", f"{arn}/dbInfo-a1B2c3")
 
 
+def test_only_brokers_that_want_a_login_make_it_readable(
+    scram: Synthesized, branch: Synthesized
+) -> None:
+    for role in ("task", "teardown"):
+        for made, may in ((scram, True), (branch, False)):
+            arn = f"{SECRET}:wms/{made.stage}/kafkaLogin-a1B2c3"
+            statements = rights(made, role)
+            assert allows(statements, "secretsmanager:GetSecretValue", arn) is may
+
+
 def test_what_starts_tasks_reads_no_secret(made: Synthesized) -> None:
     statements = rights(made, "execution")
     arn = f"{SECRET}:wms/{made.stage}/dbInfo-a1B2c3"

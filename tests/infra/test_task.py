@@ -17,7 +17,7 @@ from infra_cdk.container import CONTROLLER_HEALTH, WORKER_HEALTH
 from infra_cdk.environment_config import get_environment_config
 from infra_cdk.worker_task import collector_config
 from tests.infra.conftest import BROKERS, PASSWORD, Synthesized
-from tests.infra.template import flat, resources
+from tests.infra.template import flat, resources, rules
 
 TMP = "/tmp"  # noqa: S108 - a volume in a container
 # Read by adapters that the controller gets with its S3 source and its table.
@@ -164,6 +164,14 @@ def test_both_sides_agree_on_where_things_are(made: Synthesized) -> None:
     for name in ("WMS_STAGE", "WMS_SECRETS_ROOT", "WMS_KAFKA_SECURITY"):
         assert worker[name] == controller[name]
     assert worker["WMS_CONNECT_EVIDENCE"] == controller["WMS_EVIDENCE_FILE"]
+
+
+def test_brokers_that_want_a_login_are_reached_at_their_own_port(scram: Synthesized) -> None:
+    for name in ("connect", "controller"):
+        assert variables(scram, name)["WMS_KAFKA_SECURITY"] == "scram"
+    ports = {rule[2] for rule in rules(scram.connector, "Egress")}
+    assert ports == {443, 1521, 9096}
+    assert "PASSWORD" not in str(all_containers(scram))
 
 
 def test_a_single_worker_listens_on_loopback_only(made: Synthesized) -> None:

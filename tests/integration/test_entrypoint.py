@@ -50,6 +50,15 @@ class Image:
             out, err = process.communicate(timeout=10)
         return process.returncode, out, err
 
+    def lay_login(self, version: str = "", *, at: float | None = None) -> None:
+        """As the controller does: a folder for each version of the secret."""
+        folder = self.root / "kafka" / version
+        folder.mkdir(parents=True)
+        (folder / "user").write_text("wms", encoding="utf-8")
+        (folder / "password").write_text("not-in-the-file", encoding="utf-8")
+        if at is not None:
+            os.utime(folder, (at, at))
+
     def properties(self) -> dict[str, str]:
         text = (self.folder / "worker.properties").read_text(encoding="utf-8")
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -186,6 +195,7 @@ def test_every_kind_of_client_gets_the_same_security(
     image: Image, security: str, protocol: str, keys: int
 ) -> None:
     (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.lay_login()
     image.run(WMS_KAFKA_SECURITY=security)
     properties = image.properties()
     bare = {key: value for key, value in properties.items() if key.startswith(SECURITY)}
@@ -197,13 +207,34 @@ def test_every_kind_of_client_gets_the_same_security(
 
 def test_a_scram_password_is_a_reference_and_never_in_the_file(image: Image) -> None:
     (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
-    (image.root / "kafka").mkdir()
-    (image.root / "kafka" / "password").write_text("not-in-the-file", encoding="utf-8")
+    image.lay_login()
     _, out, _ = image.run(WMS_KAFKA_SECURITY="scram")
     jaas = image.properties()["sasl.jaas.config"]
     assert f'password="${{directory:{image.root}/kafka:password}}"' in jaas
     text = (image.folder / "worker.properties").read_text(encoding="utf-8")
     assert "not-in-the-file" not in text + out
+
+
+def test_of_several_versions_of_the_brokers_login_the_newest_is_read(image: Image) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    for version, at in (("v1", 1e9), ("v2", 1.5e9), ("v0", 1.2e9)):
+        image.lay_login(version, at=at)
+    image.run(WMS_KAFKA_SECURITY="scram")
+    assert f"{{directory:{image.root}/kafka/v2:user}}" in image.properties()["sasl.jaas.config"]
+
+
+@pytest.mark.parametrize("missing", ["user", "password", "folder"])
+def test_it_does_not_start_without_the_login_that_the_brokers_want(
+    image: Image, missing: str
+) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    if missing != "folder":
+        image.lay_login("v1")
+        (image.root / "kafka" / "v1" / missing).unlink()
+    code, out, err = image.run(WMS_KAFKA_SECURITY="scram")
+    assert code == 64
+    assert "for the brokers" in err
+    assert "java" not in out
 
 
 def test_the_properties_are_readable_by_their_owner_only(image: Image) -> None:
@@ -214,6 +245,7 @@ def test_the_properties_are_readable_by_their_owner_only(image: Image) -> None:
 
 def test_no_placeholder_is_left(image: Image) -> None:
     (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.lay_login()
     image.run(WMS_KAFKA_SECURITY="scram")
     assert not [line for line in image.properties().values() if "@" in line]
 
