@@ -27,6 +27,7 @@ from typing import Any, Final, TypeAlias
 
 from controller.core.faults import Rejected
 from controller.core.model import Login, ProbeOutcome
+from controller.core.oracle_address import oracle_target
 
 _REFUSED: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -223,7 +224,7 @@ def _oracle(login: Login, limits: _Limits, witness: _Witness) -> _Close:
     """Thin mode, which needs no client; its asynchronous form, as only that shows us its bytes."""
     import oracledb
 
-    target = _oracle_target(login)
+    target: dict[str, Any] = {**oracle_target(login)}
 
     async def log_in() -> oracledb.AsyncConnection:
         async with asyncio.timeout(limits.total):
@@ -247,17 +248,6 @@ def _oracle(login: Login, limits: _Limits, witness: _Witness) -> _Close:
         connection = loop.run_until_complete(log_in())
         stack.callback(lambda: loop.run_until_complete(log_out(connection)))
         return stack.pop_all().close
-
-
-def _oracle_target(login: Login) -> dict[str, Any]:
-    """A JDBC url names the database in Oracle's own syntax, but for `host:port:SID`."""
-    if login.url is None:
-        return {"host": login.host, "port": login.port, "service_name": login.database}
-    dsn = re.sub(r"^jdbc:oracle:\w+:[^@]*@", "", login.url.reveal())
-    sid = re.fullmatch(r"(?://)?(?P<host>[^:/()]+):(?P<port>\d+):(?P<sid>\w+)", dsn)
-    if sid is None:
-        return {"dsn": dsn}
-    return {"host": sid["host"], "port": int(sid["port"]), "sid": sid["sid"]}
 
 
 class _WitnessLoop(asyncio.SelectorEventLoop):

@@ -1,0 +1,253 @@
+"""Reads of a source database what `core/preflight.py` judges: SELECTs only, each on its own.
+
+A check that may not be read costs that check and no other. The login is one that was proved before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import re
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias
+
+from controller.core.faults import Rejected, Unavailable
+from controller.core.model import Login
+from controller.core.oracle_address import oracle_target
+from controller.core.preflight import Said, Scalar, Subject
+
+_PROGRAM: Final = "wms-connector-controller"
+_CODE: Final = re.compile(r"\b(?:ORA|DPY)-[0-9]{4,5}\b")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_$#]{0,127}")
+_LOG_GROUPS: Final = (
+    "SELECT COUNT(*) FROM all_log_groups WHERE owner = :1 AND table_name = :2 "
+    "AND log_group_type = 'ALL COLUMN LOGGING'"
+)
+
+Row: TypeAlias = "Sequence[Any]"
+
+
+class Session(Protocol):
+    """One connection."""
+
+    def query(self, sql: str, *values: str) -> Row | None:
+        """Must answer the first row; raises what the driver raises."""
+        ...
+
+    def close(self) -> None: ...
+
+
+Driver: TypeAlias = "Callable[[Login, float], Session]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One SELECT and the answers that its columns are."""
+
+    names: tuple[str, ...]
+    sql: str
+    values: tuple[str, ...] = ()
+
+
+def _oracle_checks(subject: Subject) -> Iterator[_Check]:
+    yield _Check(
+        ("logMode", "supplementalLogging"),
+        "SELECT log_mode, supplemental_log_data_min FROM v$database",
+    )
+    yield _Check(
+        ("oldestScn", "oldestRedoHours"),
+        "SELECT MIN(first_change#), (SYSDATE - MIN(first_time)) * 24 FROM ("
+        "SELECT first_change#, first_time FROM v$log UNION ALL "
+        "SELECT first_change#, first_time FROM v$archived_log "
+        "WHERE status = 'A' AND deleted = 'NO')",
+    )
+    yield _Check(
+        ("oldestTransactionHours",),
+        "SELECT MAX((SYSDATE - start_date) * 24) FROM v$transaction",
+    )
+    yield _Check(("passwordDays",), "SELECT expiry_date - SYSDATE FROM user_users")
+    if _IDENTIFIER.fullmatch(subject.pdb):  # last: the session stays there
+        yield _Check((), f"ALTER SESSION SET CONTAINER = {subject.pdb}")
+    for table in subject.tables:
+        owner, _, name = table.partition(".")
+        yield _Check((f"supplementalLogging {table}",), _LOG_GROUPS, (owner, name))
+
+
+def _postgresql_checks(subject: Subject) -> Iterator[_Check]:
+    yield _Check(("walLevel",), "SELECT current_setting('wal_level')")
+    yield _Check(
+        ("slot", "retainedWalBytes"),
+        "SELECT COUNT(*) > 0, MAX(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) "
+        "FROM pg_replication_slots WHERE slot_name = :1",
+        (subject.slot,),
+    )
+    yield _Check(
+        ("publication",),
+        "SELECT COUNT(*) > 0 FROM pg_publication WHERE pubname = :1",
+        (subject.publication,),
+    )
+
+
+class DatabasePreflight:
+    """`deadline` seconds are for the login and all checks together."""
+
+    def __init__(
+        self,
+        *,
+        scrub: Callable[[str], str],
+        deadline: float = 10.0,
+        drivers: Mapping[str, Driver] | None = None,
+    ) -> None:
+        self._scrub = scrub
+        self._deadline = deadline
+        self._drivers = _DRIVERS if drivers is None else drivers
+
+    def look(self, login: Login, subject: Subject) -> Said:
+        driver = self._drivers.get(login.system)
+        if driver is None:
+            raise Rejected("UnknownDatabase", f"no driver for {login.system!r}")
+        results: queue.Queue[Said | str] = queue.Queue(1)
+        threading.Thread(
+            target=self._run, args=(driver, login, subject, results), name="preflight", daemon=True
+        ).start()
+        try:
+            found = results.get(timeout=self._deadline)
+        except queue.Empty:
+            found = f"no answer within {self._deadline:g} s"
+        if isinstance(found, str):
+            raise Unavailable("SourceUnreachable", self._scrub(f"{login.address}: {found}"))
+        return found
+
+    def _run(
+        self, driver: Driver, login: Login, subject: Subject, results: queue.Queue[Said | str]
+    ) -> None:
+        try:
+            session = driver(login, self._deadline)
+        except Exception as error:  # noqa: BLE001 - drivers raise what they like
+            results.put(f"no session ({_told(error)})")
+            return
+        said = _look(session, _CHECKS[login.system](subject))
+        with contextlib.suppress(Exception):  # everything was read already
+            session.close()
+        results.put(said)
+
+
+def _look(session: Session, checks: Iterator[_Check]) -> Said:
+    answers: dict[str, Scalar] = {}
+    denied: dict[str, str] = {}
+    for check in checks:
+        try:
+            row = session.query(check.sql, *check.values)
+        except Exception as error:  # noqa: BLE001 - drivers raise what they like
+            denied.update(dict.fromkeys(check.names, _told(error)))
+            continue
+        answers.update(zip(check.names, map(_scalar, row or ()), strict=False))
+    return Said(MappingProxyType(answers), MappingProxyType(denied))
+
+
+def _scalar(value: Any) -> Scalar:
+    if value is None or isinstance(value, bool | str):
+        return value
+    return float(value)
+
+
+def _told(error: Exception) -> str:
+    """Our own words and the code: a foreign text may quote the login or a row."""
+    told = error.args[0] if error.args else None
+    if isinstance(told, dict):  # pg8000 hands on the server's fields by their letters
+        return f"SQLSTATE {told.get('C', '?')}"
+    code = _CODE.search(str(error))
+    return code[0] if code else type(error).__name__
+
+
+# --- drivers --------------------------------------------------------------------------------
+
+
+class _Oracle:
+    """Asynchronous within: only so can a listener that falls silent be left in time."""
+
+    def __init__(self, login: Login, seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = asyncio.new_event_loop()
+        try:
+            self._connection = self._wait(self._log_in(login))
+        except BaseException:
+            self._loop.close()
+            raise
+
+    async def _log_in(self, login: Login) -> Any:
+        import oracledb
+
+        target: dict[str, Any] = {**oracle_target(login)}
+        return await oracledb.connect_async(
+            user=login.user.reveal(),
+            password=login.password.reveal(),
+            tcp_connect_timeout=self._seconds / 2,
+            retry_count=0,
+            disable_oob=True,
+            program=_PROGRAM,
+            **target,
+        )
+
+    def query(self, sql: str, *values: str) -> Row | None:
+        found: Row | None = self._wait(self._fetch(sql, values))
+        return found
+
+    async def _fetch(self, sql: str, values: tuple[str, ...]) -> Row | None:
+        with self._connection.cursor() as cursor:
+            await cursor.execute(sql, list(values))
+            found: Row | None = await cursor.fetchone() if cursor.description else None
+            return found
+
+    def close(self) -> None:
+        with contextlib.closing(self._loop):
+            self._wait(self._connection.close())
+
+    def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        async def bounded() -> Any:
+            async with asyncio.timeout(self._seconds):
+                return await coroutine
+
+        return self._loop.run_until_complete(bounded())
+
+
+class _Postgresql:
+    def __init__(self, login: Login, seconds: float) -> None:
+        import pg8000.native
+
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(
+                socket.create_connection((login.host, login.port), seconds / 2)
+            )
+            plain.settimeout(seconds)
+            self._connection = pg8000.native.Connection(
+                user=login.user.reveal(),
+                password=login.password.reveal(),
+                database=login.database,
+                host=login.host,
+                application_name=_PROGRAM,
+                sock=plain,
+            )
+            self._close = stack.pop_all().close
+
+    def query(self, sql: str, *values: str) -> Row | None:
+        named = {f"v{number}": value for number, value in enumerate(values, 1)}
+        rows = self._connection.run(re.sub(r":(\d)", r":v\1", sql), **named)
+        return rows[0] if rows else None
+
+    def close(self) -> None:
+        self._connection.close()
+        self._close()
+
+
+_DRIVERS: Final[Mapping[str, Driver]] = MappingProxyType(
+    {"oracle": _Oracle, "postgresql": _Postgresql}
+)
+_CHECKS: Final[Mapping[str, Callable[[Subject], Iterator[_Check]]]] = MappingProxyType(
+    {"oracle": _oracle_checks, "postgresql": _postgresql_checks}
+)

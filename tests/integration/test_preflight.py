@@ -1,0 +1,139 @@
+"""The pre-flight against a real PostgreSQL, and against an Oracle driver that plays a part."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.preflight import DatabasePreflight, Driver
+from controller.core.faults import Unavailable
+from controller.core.model import Login
+from controller.core.preflight import Subject, Verdict, judge
+from controller.core.redact import Redacted, Scrubber
+from devstack.postgres import Postgres
+from devstack.process import Nursery
+
+TABLE = "WMS.PLAN_BASE_WVR_TBL"
+ORACLE = Subject("oracle", (TABLE,), pdb="ORCLPDB1", offset_scn=1_000)
+PASSWORD = "Pa55word-of-the-preflight"
+
+
+class Scripted:
+    """An Oracle session that answers by the first words it knows; the rest is not granted."""
+
+    def __init__(self, answers: Mapping[str, Sequence[Any]]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+        self.closed = False
+
+    def query(self, sql: str, *_values: str) -> Sequence[Any] | None:
+        self.asked.append(sql)
+        for words, row in self.answers.items():
+            if words in sql:
+                return row
+        raise RuntimeError(f'ORA-00942: table or view "{PASSWORD}" does not exist')
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def login(system: str, port: int = 1521) -> Login:
+    return Login(
+        system, "127.0.0.1", port, "ORCLCDB", user=Redacted("c##dbz"), password=Redacted(PASSWORD)
+    )
+
+
+def preflight(driver: Driver | None = None, deadline: float = 10.0) -> DatabasePreflight:
+    drivers = None if driver is None else {"oracle": driver}
+    scrub = Scrubber([PASSWORD]).scrub
+    return DatabasePreflight(scrub=scrub, deadline=deadline, drivers=drivers)
+
+
+def test_what_oracle_answers_is_judged_and_what_it_denies_is_unseen_without_a_quote() -> None:
+    session = Scripted(
+        {
+            "v$database": ("ARCHIVELOG", "YES"),
+            "v$archived_log": (2_000, 5.0),
+            "all_log_groups": (0,),
+            "SET CONTAINER": (),
+        }
+    )
+    said = preflight(lambda _login, _seconds: session).look(login("oracle"), ORACLE)
+    found = {f.check: f.verdict for f in judge(said, ORACLE)}
+    assert found == {
+        "logMode": Verdict.FINE,
+        "supplementalLogging": Verdict.FINE,
+        f"supplementalLogging {TABLE}": Verdict.FAILING,
+        "oldestScn": Verdict.FAILING,
+        "oldestTransactionHours": Verdict.UNSEEN,
+        "passwordDays": Verdict.UNSEEN,
+    }
+    assert PASSWORD not in str(said)
+    assert session.closed
+
+
+def test_no_statement_that_oracle_is_sent_changes_anything() -> None:
+    session = Scripted({})
+    preflight(lambda _login, _seconds: session).look(login("oracle"), ORACLE)
+    assert session.asked
+    assert all(sql.startswith(("SELECT ", "ALTER SESSION SET CONTAINER")) for sql in session.asked)
+
+
+def test_a_pdb_that_is_no_identifier_is_never_put_into_a_statement() -> None:
+    session = Scripted({})
+    hostile = Subject("oracle", (TABLE,), pdb="X; DROP USER WMS")
+    preflight(lambda _login, _seconds: session).look(login("oracle"), hostile)
+    assert not [sql for sql in session.asked if "DROP" in sql]
+
+
+@pytest.mark.parametrize("system", ["oracle", "postgresql"])
+def test_a_database_that_is_away_is_unavailable_within_the_deadline(system: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = int(server.getsockname()[1])
+    with pytest.raises(Unavailable, match="no session"):
+        preflight().look(login(system, port), Subject(system))
+
+
+def test_a_listener_that_says_nothing_is_unavailable_within_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = int(server.getsockname()[1])
+        with pytest.raises(Unavailable, match=r"no answer within 1 s|no session"):
+            preflight(deadline=1.0).look(login("oracle", port), ORACLE)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # the server may have to run as nobody
+        with Nursery(folder / "logs") as nursery:
+            database = Postgres(nursery, folder / "db")
+            database.start()
+            yield database
+
+
+def test_a_real_postgresql_tells_of_slot_publication_and_wal(postgres: Postgres) -> None:
+    subject = Subject("postgresql", (TABLE,), slot="preflight", publication="preflight")
+    before = _found(postgres, subject)
+    assert before["walLevel"] is Verdict.FINE
+    assert before["slot"] is before["publication"] is Verdict.WARNING
+    postgres.query("SELECT pg_create_logical_replication_slot('preflight', 'pgoutput')")
+    postgres.execute("CREATE PUBLICATION preflight")
+    assert set(_found(postgres, subject).values()) == {Verdict.FINE}
+
+
+def _found(postgres: Postgres, subject: Subject) -> dict[str, Verdict]:
+    asked = Login(
+        "postgresql",
+        "127.0.0.1",
+        postgres.port,
+        postgres.dbname,
+        user=Redacted(postgres.user),
+        password=Redacted(postgres.password),
+    )
+    return {f.check: f.verdict for f in judge(preflight().look(asked, subject), subject)}

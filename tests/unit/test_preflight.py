@@ -1,0 +1,125 @@
+"""The pre-flight's judgement: what is fine, what loses data, what nobody granted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.core.preflight import (
+    EVERY,
+    Finding,
+    Said,
+    Subject,
+    Verdict,
+    due,
+    judge,
+    preflight_value,
+    read_findings,
+)
+
+FINE, WARNING, FAILING, UNSEEN = Verdict
+TABLE = "WMS.PLAN_BASE_WVR_TBL"
+ORACLE = Subject("oracle", (TABLE,), user="C##DBZ", offset_scn=1_000)
+POSTGRESQL = Subject("postgresql", (TABLE,), slot="wms_main", publication="wms")
+GOOD: dict[str, Any] = {
+    "logMode": "ARCHIVELOG",
+    "supplementalLogging": "YES",
+    f"supplementalLogging {TABLE}": 1.0,
+    "oldestScn": 900.0,
+    "oldestRedoHours": 72.0,
+    "oldestTransactionHours": None,
+    "passwordDays": None,
+}
+GOOD_POSTGRESQL: dict[str, Any] = {
+    "walLevel": "logical",
+    "slot": True,
+    "retainedWalBytes": 1024.0,
+    "publication": True,
+}
+
+
+def verdicts(answers: dict[str, Any], subject: Subject) -> dict[str, Verdict]:
+    return {f.check: f.verdict for f in judge(Said(answers, {}), subject)}
+
+
+@pytest.mark.parametrize(
+    ("good", "subject"), [(GOOD, ORACLE), (GOOD_POSTGRESQL, POSTGRESQL)], ids=["oracle", "pg"]
+)
+def test_a_prepared_database_is_fine_in_every_check(good: dict[str, Any], subject: Subject) -> None:
+    assert set(verdicts(good, subject).values()) == {FINE}
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        ("logMode", "NOARCHIVELOG", FAILING),
+        ("supplementalLogging", "NO", FAILING),
+        (f"supplementalLogging {TABLE}", 0.0, FAILING),
+        ("oldestScn", 1_001.0, FAILING),
+        ("oldestRedoHours", 3.0, WARNING),
+        ("oldestTransactionHours", 5.0, WARNING),
+        ("oldestTransactionHours", 0.5, FINE),
+        ("passwordDays", 3.0, WARNING),
+        ("passwordDays", 90.0, FINE),
+    ],
+)
+def test_oracle_is_judged(check: str, answer: object, verdict: Verdict) -> None:
+    found = verdicts({**GOOD, check: answer}, ORACLE)
+    assert found[check.replace("oldestRedoHours", "oldestScn")] is verdict
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        ("walLevel", "replica", FAILING),
+        ("slot", False, WARNING),
+        ("retainedWalBytes", 2.0**40, WARNING),
+        ("publication", False, WARNING),
+    ],
+)
+def test_postgresql_is_judged(check: str, answer: object, verdict: Verdict) -> None:
+    assert verdicts({**GOOD_POSTGRESQL, check: answer}, POSTGRESQL)[check] is verdict
+
+
+def test_what_was_not_granted_is_unseen_and_names_the_grant() -> None:
+    said = Said({}, {"logMode": "ORA-00942"})
+    found = {f.check: f for f in judge(said, ORACLE)}
+    assert {f.verdict for f in found.values()} == {UNSEEN}
+    assert found["logMode"].message == "not seen: ORA-00942"
+    assert "GRANT SELECT" in found["logMode"].sql
+
+
+def test_what_is_wrong_comes_with_the_sql_for_the_dba() -> None:
+    bad = {**dict.fromkeys(GOOD, 0.0), "logMode": "NOARCHIVELOG", "supplementalLogging": "NO"}
+    wrong = [f for f in judge(Said(bad, {}), ORACLE) if f.verdict in (FAILING, WARNING)]
+    assert len(wrong) >= 4
+    assert all(finding.sql for finding in wrong)
+
+
+def test_a_position_that_is_not_known_loses_nothing() -> None:
+    unknown = Subject("oracle", (TABLE,))
+    assert verdicts({**GOOD, "oldestScn": 10.0**15}, unknown)["oldestScn"] is FINE
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (None, True),
+        ({"version": "v1", "at": 1_000.0}, False),
+        ({"version": "v0", "at": 1_000.0}, True),
+        ({"version": "v1", "at": 1_000.0 - EVERY}, True),
+        ({"version": "v1", "at": 9_999.0}, True),  # a clock that went back
+        ({"version": "v1", "at": "then"}, True),
+    ],
+)
+def test_it_is_due_once_for_a_secret_version_and_each_day(value: Any, wanted: bool) -> None:
+    assert due(value, "v1", 1_000.5) is wanted
+
+
+def test_what_is_kept_reads_back_and_what_is_foreign_is_left_out() -> None:
+    findings = (Finding("logMode", FAILING, "off", "ALTER ..."), Finding("slot", FINE, "there"))
+    kept = preflight_value("v1", 5.0, findings)
+    assert read_findings(kept) == findings
+    assert read_findings({"findings": [1, {"verdict": "odd"}, None]}) == ()
+    assert read_findings(None) == ()
