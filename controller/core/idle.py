@@ -22,6 +22,7 @@ from controller.core.world import World
 
 SOON_SECONDS: Final = 900.0  # so long before its end a suspension or a freeze says so
 IDLE_REASONS: Final = (
+    "NotLeader",
     "Frozen",
     "Suspended",
     "SuspensionEnded",
@@ -63,6 +64,8 @@ _Found: TypeAlias = "tuple[str, ResourceKey | None, str, float | None]"
 
 
 def _of_stage(world: World) -> Iterator[_Found]:
+    if world.not_leader is not None:
+        yield "NotLeader", None, world.not_leader, None
     freeze = world.records.get(FREEZE_RECORD)
     if freeze is not None:
         yield "Frozen", None, told("the stage is frozen", freeze), freeze.expires

@@ -10,7 +10,9 @@ from controller.core.action import AlterTopic, PutConfig, Resume, Stop
 from controller.core.decision import Act, Converged, Decision, Difference, Stall, Wait
 from controller.core.diff import Change
 from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, Standing, hold, suspend_record
-from controller.core.model import Manage, connector_key, topic_key
+from controller.core.model import Json, Manage, connector_key, topic_key
+from controller.core.pace import idle_record, pace_record
+from controller.core.snapshot_phase import Phase
 from controller.core.track import Track
 from tests import make
 
@@ -23,6 +25,7 @@ ALTER = Act(
     (Change("retention.ms", "1", "2"),),
 )
 PUT = Act((PutConfig("oracle", {"a": "2"}),), "Update", "a differs", (Change("a", "1", "2"),))
+REPAIR = replace(PUT, reason="Repair", difference=Difference.DRIFT)
 RESUME = Act((Resume("oracle"),), "Update", "oracle is STOPPED and declared running")
 UNKNOWN = Wait("Unreachable", "nobody answers")
 BY_HAND = Stall("StoppedByHand", "somebody stopped it")
@@ -52,9 +55,23 @@ ROWS: list[tuple[str, Callable[[Standing], Standing]]] = [
     ("WrongCluster", lambda s: replace(s, wrong_cluster="that is another cluster")),
     ("Suspended", lambda s: replace(s, records={**s.records, **_one(suspend_record(KEY))})),
     ("Wrong", lambda s: replace(s, track=_merge(s.track, STALLED))),
+    ("SuspensionEnded", lambda s: replace(s, records={**s.records, **_idle("Suspended")})),
+    ("Contended", lambda s: replace(s, per_hour=2, records={**s.records, **_paced(2)})),
     ("Flapping", lambda s: replace(s, track=_merge(s.track, FLAPPING))),
+    ("SnapshotRunning", lambda s: replace(s, snapshot=Phase.RUNNING)),
+    ("RepairDelayed", lambda s: replace(s, repair_delay=30.0)),
     ("Busy", lambda s: replace(s, track=_merge(s.track, BACKOFF))),
 ]
+
+
+def _idle(reason: str, since: float = NOW - 9.0) -> dict[str, Any]:
+    return make.records({idle_record(reason, KEY): {"since": since}})
+
+
+def _paced(times: int, generation: str = "") -> dict[str, Any]:
+    times_of: list[Json] = [NOW - number for number in range(times)]
+    value: dict[str, Json] = {"generation": generation, "repairs": times_of, "bounces": times_of}
+    return make.records({pace_record(KEY): value})
 
 
 def _one(name: str) -> dict[str, Any]:
@@ -75,17 +92,17 @@ def test_the_first_row_that_holds_wins(first: int) -> None:
     stands = standing()
     for _, row in reversed(ROWS[first:]):
         stands = row(stands)
-    held = hold(ALTER, stands)
+    held = hold(REPAIR, stands)
     assert isinstance(held, Wait | Stall)
     assert held.reason == ROWS[first][0]
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=[name for name, _ in ROWS])
 def test_what_is_held_back_is_still_told(name: str, row: Callable[[Standing], Standing]) -> None:
-    held = hold(ALTER, row(standing()))
+    held = hold(REPAIR, row(standing()))
     assert isinstance(held, Wait | Stall), name
-    assert held.diff == ALTER.diff
-    assert held.held == ALTER
+    assert held.diff == REPAIR.diff
+    assert held.held == REPAIR
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=[name for name, _ in ROWS])
