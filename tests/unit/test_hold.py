@@ -6,12 +6,28 @@ from typing import Any
 
 import pytest
 
-from controller.core.action import AlterTopic, PutConfig, Resume, Stop
+from controller.core.action import (
+    AlterTopic,
+    Forget,
+    PutConfig,
+    Remember,
+    Restart,
+    Resume,
+    Stop,
+)
 from controller.core.decision import Act, Converged, Decision, Difference, Stall, Wait
 from controller.core.diff import Change
-from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, Standing, hold, suspend_record
+from controller.core.hold import (
+    FREEZE_RECORD,
+    TEARING_DOWN_RECORD,
+    Standing,
+    draw,
+    hold,
+    keep_drift,
+    suspend_record,
+)
 from controller.core.model import Json, Manage, connector_key, topic_key
-from controller.core.pace import idle_record, pace_record
+from controller.core.pace import HOUR, drift_record, idle_record, pace_record
 from controller.core.snapshot_phase import Phase
 from controller.core.track import Track
 from tests import make
@@ -208,3 +224,133 @@ def test_another_switch_than_the_one_that_settles_is_sent_at_once() -> None:
 def test_a_write_of_config_does_not_settle() -> None:
     track = Track(wrote=PUT.signature, writes=1, written_at=NOW)
     assert hold(PUT, standing(track=track)) is PUT
+
+
+# --- pace: delay, budget, what a freeze held -------------------------------------------------
+
+
+def reason(decision: Decision) -> str:
+    assert isinstance(decision, Wait), decision
+    return decision.reason
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        PUT,
+        replace(PUT, difference=Difference.ROTATION),
+        replace(PUT, difference=Difference.FAILURE),
+        replace(REPAIR, actions=(Remember("stamp/accepted:ab", {}), *REPAIR.actions)),
+        replace(REPAIR, diff=(Change("cleanup.policy", "compact", "delete"),)),
+    ],
+    ids=["new generation", "rotation", "restart", "accepted", "the broker destroys data"],
+)
+def test_only_repairs_are_delayed(act: Act) -> None:
+    stands = standing(repair_delay=30.0, required=frozenset({"cleanup.policy"}))
+    assert hold(act, stands) is act
+
+
+@pytest.mark.parametrize(
+    ("since", "left"), [(None, 30.0), (NOW - 10, 20.0), (NOW + 999, 30.0), (NOW - 30, None)]
+)
+def test_the_delay_counts_from_when_drift_was_first_seen(
+    since: float | None, left: float | None
+) -> None:
+    known: dict[str, dict[str, Json]] = {}
+    if since is not None:
+        known[drift_record(KEY)] = {"since": since, "generation": ""}
+    held = hold(REPAIR, standing(repair_delay=30.0, records=make.records(known)))
+    assert (held.requeue_after if isinstance(held, Wait) else None) == left
+
+
+def test_drift_of_an_older_generation_is_another_one() -> None:
+    known = make.records({drift_record(KEY): {"since": NOW - 99, "generation": "old"}})
+    assert reason(hold(REPAIR, standing(repair_delay=30.0, records=known))) == "RepairDelayed"
+
+
+def test_drift_is_remembered_once_and_forgotten_when_it_is_gone() -> None:
+    fresh = standing(repair_delay=30.0)
+    (first,) = keep_drift(hold(REPAIR, fresh), fresh)
+    assert first == Remember(drift_record(KEY), {"since": NOW, "generation": ""})
+    known = replace(fresh, records=make.records({first.key: {"since": NOW, "generation": ""}}))
+    assert list(keep_drift(hold(REPAIR, known), known)) == []
+    assert list(keep_drift(Converged(), known)) == [Forget(first.key)]
+    assert list(keep_drift(BY_HAND, known)) == [Forget(first.key)]
+    assert list(keep_drift(UNKNOWN, known)) == []
+    assert list(keep_drift(REPAIR, standing())) == []  # without a delay there is nothing to know
+
+
+def test_beyond_the_budget_what_each_side_wants_is_shown_without_secrets() -> None:
+    diff = (
+        Change("poll.interval.ms", "9", "500"),
+        Change("database.password", "hunter2-typed-in", "${directory:/run:password}"),
+        Change("x", "y", None),
+    )
+    stands = standing(per_hour=2, records=_paced(2))
+    held = hold(replace(REPAIR, diff=diff), stands)
+    assert isinstance(held, Wait)
+    assert held.reason == "Contended"
+    assert "poll.interval.ms is 9 by their hand and is 500 as declared" in held.message
+    assert "x is y by their hand and is taken away as declared" in held.message
+    assert "hunter2" not in held.message
+    assert held.requeue_after == HOUR - 1
+
+
+@pytest.mark.parametrize(
+    ("act", "contended"),
+    [
+        (REPAIR, True),
+        (PUT, True),  # a commit that never takes bounces the task as well
+        (replace(PUT, actions=(Restart("oracle", only_failed=True),)), True),
+        (RESUME, True),
+        (replace(REPAIR, actions=ALTER.actions), True),
+        (replace(PUT, difference=Difference.ROTATION), False),
+        (ALTER, False),  # a commit to a topic bounces nothing
+    ],
+)
+def test_every_bounce_draws_on_one_budget_and_a_rotation_is_never_refused(
+    act: Act, contended: bool
+) -> None:
+    held = hold(act, standing(per_hour=2, records=_paced(2)))
+    assert isinstance(held, Wait) is contended
+    assert hold(act, standing(per_hour=3, records=_paced(2))) is act
+    assert hold(act, standing(per_hour=None, records=_paced(2))) is act
+
+
+def test_a_new_generation_clears_the_budget() -> None:
+    stands = standing(per_hour=2, track=Track(generation="new"), records=_paced(2, "old"))
+    assert hold(PUT, stands) is PUT
+
+
+def test_what_we_stopped_or_created_is_started_whatever_the_budget() -> None:
+    resume = replace(RESUME, difference=Difference.DRIFT)
+    stands = standing(per_hour=2, repair_delay=30.0, records=_paced(2))
+    assert reason(hold(resume, stands)) == "Contended"
+    assert hold(resume, replace(stands, starting=True)) is resume
+
+
+def test_an_act_is_stamped_before_it_happens() -> None:
+    drawn = draw(REPAIR, standing(per_hour=2, records=_paced(1)))
+    assert isinstance(drawn, Act)
+    first, *rest = drawn.actions
+    assert isinstance(first, Remember)
+    assert first.key == pace_record(KEY)
+    assert first.value["repairs"] == [NOW, NOW]
+    assert tuple(rest) == REPAIR.actions
+    assert draw(REPAIR, standing()) is REPAIR  # without a limit nothing is counted
+
+
+@pytest.mark.parametrize("reason_before", ["Suspended", "Frozen"])
+def test_what_a_person_held_is_shown_for_one_interval_before_it_is_written(
+    reason_before: str,
+) -> None:
+    key = None if reason_before == "Frozen" else KEY
+    before = make.records({idle_record(reason_before, key): {"since": NOW - 500}})
+    for act in (REPAIR, PUT):
+        held = hold(act, standing(interval=15.0, records=before))
+        assert isinstance(held, Wait)
+        assert (held.reason, held.requeue_after) == ("SuspensionEnded", 15.0)
+        assert held.diff == act.diff
+    shown = make.records({idle_record("SuspensionEnded", KEY): {"since": NOW - 10}})
+    assert reason(hold(PUT, standing(interval=15.0, records=shown))) == "SuspensionEnded"
+    assert hold(PUT, standing(interval=10.0, records=shown)) is PUT
