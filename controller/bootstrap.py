@@ -6,6 +6,7 @@ Addresses that come from a secret may be missing or change, so what needs one is
 from __future__ import annotations
 
 import getpass
+import hashlib
 import random
 import socket
 import threading
@@ -37,6 +38,7 @@ from controller.ports import (
     SecretFiles,
     SecretReader,
     StateStore,
+    WorkerEvidence,
 )
 from controller.settings import BadSetting, Settings
 
@@ -165,6 +167,14 @@ class Parts:
         return volume
 
     @cached_property
+    def evidence(self) -> WorkerEvidence | None:
+        if self.settings.evidence_file is None:
+            return None
+        from controller.adapters.worker_log import WorkerLog
+
+        return WorkerLog(self.settings.evidence_file, self.scrubber.scrub)
+
+    @cached_property
     def probe(self) -> LoginProbe:
         from controller.adapters.login_probe import DatabaseProbe
 
@@ -194,8 +204,10 @@ class Parts:
             return Always()
         margin = max(settings.write_deadline, settings.kafka_deadline, settings.probe_deadline) + 1
         terms = Terms(seconds=margin + 14.0, margin=margin)
-        holder = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
-        return Leased(self.store, self.clock, holder=holder, terms=terms)
+        volume = hashlib.sha256(str(settings.secrets_root).encode()).hexdigest()[:6]
+        place = f"{socket.gethostname()}-{volume}"
+        holder = f"{place}-{uuid.uuid4().hex[:8]}"
+        return Leased(self.store, self.clock, holder=holder, place=place, terms=terms)
 
     @cached_property
     def source(self) -> ManifestSource:
@@ -294,6 +306,7 @@ class Parts:
             clock=self.clock,
             leadership=self.leadership if self.acting else None,
             reach=TcpReach(),
+            evidence=self.evidence,
         )
 
     def applier(self, *, telling: Callable[..., None], told: Callable[..., None]) -> Applier:

@@ -30,6 +30,7 @@ from controller.core.model import (
     topic_key,
 )
 from controller.core.redact import Redacted
+from controller.core.restart_case import sources_to_reach
 from controller.core.stage import Stage
 from controller.core.world import World
 from controller.leadership import Always, Leadership
@@ -39,9 +40,18 @@ from controller.ports import (
     Folder,
     KafkaClient,
     ManifestSource,
+    Reach,
     SecretFiles,
     SecretReader,
     StateStore,
+    WorkerEvidence,
+)
+from controller.witness import (
+    ProgressWatch,
+    StateWatch,
+    Witness,
+    our_connectors,
+    well_since,
 )
 
 NOT_LOOKED = Unknown(Unavailable("NotObserved", "not looked at yet"))
@@ -64,6 +74,7 @@ class Manifests:
         self._refusals = refusals
         self._read = False
         self.revision: Revision | None = None
+        self.in_force: Folder | None = None  # what it was read from
         self.refusal: str | None = None  # why the newest state of the folder is not in force
         self.since: float | None = None  # of the refusal
 
@@ -77,12 +88,26 @@ class Manifests:
             return self.revision
         self._read = True  # also when it fails: the source tells when there is something else
         try:
-            self.revision = self._load(self._source.read())
+            folder = self._source.read()
+            self.revision = self._load(folder)
+            self.in_force = folder
         except (Fault, self._refusals) as error:
             self._refuse(str(error), now)
+            self._fall_back()
         else:
             self.refusal = self.since = None
         return self.revision
+
+    def _fall_back(self) -> None:
+        """Go on with what an earlier process had in force, when this one never had any."""
+        if self.revision is not None:
+            return
+        try:
+            folder = self._source.last_good()
+            self.revision = None if folder is None else self._load(folder)
+            self.in_force = folder
+        except (Fault, self._refusals):
+            return  # why the newest is not in force is said already
 
     def _refuse(self, why: str, now: float) -> None:
         if self.refusal is None:
@@ -139,6 +164,7 @@ class Scope:
     root: str  # of the secret files, as the worker sees it
     prefix: str = "wms"
     broker_secret: str = "brokerString"  # noqa: S105 - a name
+    preflight: bool = False  # whether databases are looked at
     broker_string: str | None = None  # given by a setting instead of a secret
 
 
@@ -169,7 +195,13 @@ class Observer:
         store: StateStore,
         clock: Clock,
         leadership: Leadership | None = None,
+        reach: Reach | None = None,
+        evidence: WorkerEvidence | None = None,
     ) -> None:
+        self._reach = reach
+        self.witness = Witness(evidence, clock)
+        self._progress = ProgressWatch(connect)
+        self._states = StateWatch()
         self.scope = scope
         self._leadership: Leadership = leadership or Always()
         self.manifests = manifests
@@ -203,8 +235,9 @@ class Observer:
             stored=stored,
             root=self.scope.root,
             now=now,
+            preflight=self.scope.preflight,
             not_leader=self._leadership.why_not(),
-            holder=self._leadership.holder,
+            holder=self._leadership.place,
             prefix=self.scope.prefix,
             broker_secret=self.scope.broker_secret,
         )
@@ -213,7 +246,23 @@ class Observer:
         world = replace(world, secrets=self._read_secrets(world))
         world = self._observe_kafka(world)
         world = replace(world, offsets=self._offsets(world))
+        world = self._watched(world)
+        world = replace(world, silent_sources=self._silent_sources(world))
         return replace(world, filled=self._filled(world))
+
+    def _watched(self, world: World) -> World:
+        """Add what is followed over time; a reading of the log that failed is a fault too."""
+        ill = self.witness.book.connectors
+        world = replace(world, progress=self._progress.observe(world, ill))
+        book = self.witness.observe(our_connectors(world), well_since(world))
+        if self.witness.fault is not None:
+            self._note("files", self.witness.fault)
+        return replace(
+            world,
+            evidence=book,
+            unseen_log=self.witness.unseen,
+            states_since=self._states.observe(world),
+        )
 
     def focus_topics(self, names: Collection[str]) -> None:
         """Look again at these topics only; for a process that ends in a moment."""
@@ -385,6 +434,15 @@ class Observer:
             return self.kafka.to(line).holding_records(partitions)
         except Fault as fault:
             return Unknown(self._note("kafka", fault))
+
+    def _silent_sources(self, world: World) -> Mapping[str, str]:
+        """Look for a database only before its connector is started again: it would fail again."""
+        found: dict[str, str] = {}
+        for name, (host, port) in sources_to_reach(world).items():
+            why = self._reach.why_silent(host, port) if self._reach is not None else None
+            if why is not None:
+                found[name] = why
+        return found
 
     def _offsets_of(self, name: str) -> Offsets | Unknown:
         try:

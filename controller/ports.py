@@ -16,6 +16,7 @@ from controller.core.action import (
     WriteReady,
     WriteSecretFiles,
 )
+from controller.core.evidence import LogReading
 from controller.core.guards import PermittedDeletion
 from controller.core.model import (
     FieldError,
@@ -31,6 +32,8 @@ from controller.core.model import (
     Snapshot,
     VersionKey,
 )
+
+from controller.core.preflight import Said, Subject
 
 
 class ConnectClient(Protocol):
@@ -138,12 +141,30 @@ class LoginProbe(Protocol):
         ...
 
 
+class Reach(Protocol):
+    """Whether a host takes connections."""
+
+    def why_silent(self, host: str, port: int) -> str | None:
+        """Must tell why nobody answers there, within seconds and without any login."""
+        ...
+
+
+class SourcePreflight(Protocol):
+    """A database that tells how it was prepared."""
+
+    def look(self, login: Login, subject: Subject) -> Said:
+        """Must only read, each check on its own; a database that is away is Unavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """The manifests as text, complete and stable at one moment."""
 
     files: Mapping[str, str]  # relative path -> text
     commit: str | None = None
+    sequence: int = 0  # which push it is, where there are pushes
+    address: str = ""  # how its content is found again
 
 
 class ManifestSource(Protocol):
@@ -155,6 +176,10 @@ class ManifestSource(Protocol):
 
     def changed(self) -> bool:
         """Must cheaply tell whether `read` would answer something else than last time."""
+        ...
+
+    def last_good(self) -> Folder | None:
+        """Must answer what was in force last, also in an earlier process, where that is known."""
         ...
 
 
@@ -194,6 +219,14 @@ class StateStore(Protocol):
 
     def published(self, section: str) -> Mapping[str, Json] | None:
         """Must answer the newest document whole, or None when there never was one."""
+        ...
+
+
+class WorkerEvidence(Protocol):
+    """What the worker beside us leaves of its log for us."""
+
+    def read(self) -> LogReading:
+        """Must answer at once with what is new, bounded; a Fault only if it may not be read."""
         ...
 
 

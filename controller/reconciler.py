@@ -19,7 +19,7 @@ from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, Unkno
 from controller.core.plan import Plan, Step, plan
 from controller.core.redact import short
 from controller.core.restart import verdicts
-from controller.core.restart_case import restart_counts
+from controller.core.restart_case import restart_counts, restart_status
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.world import World
 from controller.leadership import Always, Leadership
@@ -28,6 +28,7 @@ from controller.ports import Clock, Recorder, StateStore
 from controller.sidecar import SidecarRecord
 
 ALIVE_RECORD: Final = "alive/controller"
+ENFORCED_RECORD: Final = "manifests/enforced"
 
 
 class Log(Protocol):
@@ -126,6 +127,7 @@ class Reconciler:
         if not stopping():
             kept = self._applier.keep(planned)
             faults += [("state", kept)] if kept is not None else []
+            self._keep_enforced(world)
         if any(_asks_secrets_again(outcome) for outcome in outcomes):
             self._observer.forget_secrets()
         conditions = self._mark(planned)
@@ -177,6 +179,25 @@ class Reconciler:
             return  # the next cycle tries again
         self._memory.alive_until = world.now + lasting
         self._memory.tearing_down = tearing_down
+
+    def _keep_enforced(self, world: World) -> None:
+        """Remember which push is in force, so that no later process takes an older one."""
+        folder = self._observer.manifests.in_force
+        if folder is None or not folder.sequence or world.not_leader is not None:
+            return
+        value: dict[str, Json] = {
+            "sequence": folder.sequence,
+            "revision": folder.address,
+            "commit": folder.commit,
+        }
+        record = world.records.get(ENFORCED_RECORD)
+        if isinstance(world.stored, Unknown) or (record is not None and record.value == value):
+            return
+        expected = record.revision if record is not None else 0
+        try:
+            self._store.put(ENFORCED_RECORD, value, expected=expected)
+        except Fault:
+            return  # the next cycle tries again
 
     # --- conditions -------------------------------------------------------------------------
 
@@ -431,6 +452,8 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
             for c in conditions.values()
         ],
     }
+    if step.key.kind is Kind.CONNECTOR:
+        found["restarts"] = restart_status(step.key.name, report.world)
     if not isinstance(decision, Converged):
         found["diff"] = list[Json](diff_lines(decision.diff))
     return found

@@ -170,21 +170,27 @@ def keep_cases(cases: Iterable[Case], world: World) -> Iterator[Remember | Forge
         yield from keep_tries(case, lost=case.name in lost)
 
 
-def names_to_reach(world: World) -> tuple[str, ...]:
-    """Name the connectors whose database is looked for before they are restarted."""
-    if world.revision is None:
-        return ()
-    found = []
-    for manifest in sorted(world.revision.connectors, key=lambda one: one.key):
-        observed = world.connectors.get(manifest.key)
-        if not isinstance(observed, ObservedConnector) or observed.state in ("STOPPED", "PAUSED"):
+def sources_to_reach(world: World) -> Mapping[str, tuple[str, int]]:
+    """Find where the databases are of those connectors that could be restarted now."""
+    found: dict[str, tuple[str, int]] = {}
+    declared = world.revision.connectors if world.revision is not None else ()
+    for manifest in declared:
+        case = case_of(manifest, None, world, ())
+        decision = decide_restart(case) if case is not None else None
+        if case is None or not isinstance(decision, Act) or decision.reason == STOP_LOGINS:
             continue
-        failed = observed.state == "FAILED" or any(t.state == "FAILED" for t in observed.tasks)
-        tries = read_tries(world.records, manifest.name, world.now)
-        due = tries is not None and tries.next_at <= world.now
-        if due and (failed or not observed.tasks):
-            found.append(manifest.name)
-    return tuple(found)
+        address = _address(case.observed.config)
+        if address is not None:
+            found[manifest.name] = address
+    return found
+
+
+def _address(config: Mapping[str, str]) -> tuple[str, int] | None:
+    """Read where the worker would connect; a url may be a secret, so it is not looked at."""
+    host, port = config.get("database.hostname", ""), config.get("database.port", "")
+    if not host or "${" in host or not port.isdecimal() or config.get("database.url"):
+        return None
+    return host, int(port)
 
 
 # --- resuming what we stopped -----------------------------------------------------------------
