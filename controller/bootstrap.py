@@ -37,6 +37,7 @@ from controller.ports import (
     ManifestSource,
     SecretFiles,
     SecretReader,
+    SourcePreflight,
     StateStore,
     WorkerEvidence,
 )
@@ -181,6 +182,12 @@ class Parts:
         return DatabaseProbe(deadline=self.settings.probe_deadline, scrub=self.scrubber.scrub)
 
     @cached_property
+    def preflight(self) -> SourcePreflight:
+        from controller.adapters.preflight import DatabasePreflight
+
+        return DatabasePreflight(deadline=self.settings.probe_deadline, scrub=self.scrubber.scrub)
+
+    @cached_property
     def store(self) -> StateStore:
         settings = self.settings
         if settings.state_table:
@@ -296,6 +303,7 @@ class Parts:
                 prefix=self.settings.secret_prefix,
                 broker_secret=self.settings.broker_secret,
                 broker_string=self.settings.broker_string,
+                preflight=True,
             ),
             manifests=self.manifests,
             connect=self.connect,
@@ -315,6 +323,7 @@ class Parts:
             kafka=self.observer.kafka.current,
             files=self.files,
             probe=self.probe,
+            preflight=self.preflight,
             store=self.store,
             clock=self.clock,
             jitter=jitter,

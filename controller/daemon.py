@@ -98,7 +98,7 @@ class Daemon:
         )
         self._loop = Loop(
             cycle=self._cycle,
-            changed=parts.manifests.changed,
+            changed=self._has_news,
             wake=self._wake,
             stop=stop,
             clock=parts.clock,
@@ -173,6 +173,10 @@ class Daemon:
         self._ready = self._ready or report.complete
         self._follow(report)
         return report
+
+    def _has_news(self) -> bool:
+        """Tell cheaply whether the manifests or the worker's log have something new."""
+        return self._parts.manifests.changed() or self._parts.observer.witness.has_news()
 
     def _follow(self, report: CycleReport) -> None:
         """Follow Connect's status topic on the cluster that the broker string leads to now."""

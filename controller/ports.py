@@ -32,7 +32,6 @@ from controller.core.model import (
     Snapshot,
     VersionKey,
 )
-
 from controller.core.preflight import Said, Subject
 
 

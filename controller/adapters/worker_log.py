@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from controller.core.evidence import WorkerLine
+from controller.core.evidence import LineCounts, LogReading, WorkerLine
 from controller.core.excerpt import cap
 from controller.core.faults import Denied, Unavailable
 
@@ -27,28 +27,6 @@ MOST_LINES: Final = 200  # of one reading; a doomed worker writes thousands a se
 ROTATED: Final = 2  # how many rolled files the worker keeps
 _MEMORY: Final = 64  # bytes before our place, to notice that a file of the same name is another
 _LEVELS: Final = frozenset({"WARN", "ERROR", "FATAL"})
-
-
-@dataclass(frozen=True, slots=True)
-class LineCounts:
-    """How the lines so far fared; they only grow."""
-
-    read: int = 0
-    malformed: int = 0
-    too_long: int = 0
-    below_level: int = 0
-    skipped_bytes: int = 0
-    skipped_lines: int = 0
-    rotations: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LogReading:
-    """The lines since the last reading; `missing` says that there is no file to read."""
-
-    lines: tuple[WorkerLine, ...]
-    missing: bool
-    counts: LineCounts
 
 
 @dataclass(slots=True)

@@ -56,6 +56,28 @@ class WorkerLine:
 
 
 @dataclass(frozen=True, slots=True)
+class LineCounts:
+    """How the lines so far fared; they only grow."""
+
+    read: int = 0
+    malformed: int = 0
+    too_long: int = 0
+    below_level: int = 0
+    skipped_bytes: int = 0
+    skipped_lines: int = 0
+    rotations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """The lines since the last reading; `missing` says that there is no file to read."""
+
+    lines: tuple[WorkerLine, ...]
+    missing: bool
+    counts: LineCounts
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One diagnosis that lines led to; all of it may leave the worker's machine."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from controller.core.model import Json, Offsets
+from controller.core.model import Json, Offsets, Unknown
 
 Position: TypeAlias = "tuple[tuple[str, int], ...]"  # what it counts -> how far, sorted
 
@@ -99,3 +99,24 @@ def _integer(value: Json) -> int | None:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value)
     return None
+
+
+# --- whether it is well again -----------------------------------------------------------------
+
+SLACK: Final = 15.0  # seconds; a loop tries again each ten, so a later move is not of before it
+QUIET: Final = 60.0  # seconds without a line of it are the end of a loop
+_WAITS: Final = ("retriable.restart.connector.wait.ms", "errors.retry.delay.max.ms")
+
+
+def well_at(progress: Progress | Unknown | None, config: Mapping[str, str]) -> float | None:
+    """Tell before when everything that its worker said of one that runs is over.
+
+    Its offsets moved some time after the line; or it stays quiet for several of its own pauses, and
+    the worker is able to answer for its offsets.
+    """
+    if not isinstance(progress, Progress):
+        return None
+    waits = [number / 1000 for key in _WAITS if (number := _integer(config.get(key))) is not None]
+    quiet = max(QUIET, *(3 * wait for wait in waits)) if waits else QUIET
+    moved = progress.moved_at
+    return max(progress.read_at - quiet, moved - SLACK if moved is not None else 0.0)

@@ -47,6 +47,7 @@ class World:
     silent_sources: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # connectors that are to be restarted and whose database does not answer: why
+    preflight: bool = False  # whether databases are looked at
     not_leader: str | None = None  # why another controller of this stage acts instead
     holder: str | None = None  # this controller among several
     workers: int | Unknown | None = None  # in Connect's group; None: there is only one controller
@@ -54,6 +55,9 @@ class World:
     progress: Mapping[str, Progress | Unknown] = field(
         default_factory=lambda: MappingProxyType({})
     )  # of connectors of ours that run; read once a minute, more often while one is ill
+    states_since: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # connector -> since when we see its states, and those of its tasks, as they are
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
     refusal: str | None = None  # why the newest manifests are not in force
 
