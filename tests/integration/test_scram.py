@@ -72,17 +72,7 @@ def secure(stack: Stack, certificates: Certificates) -> str:
     }
     for name, value in added.items():
         line = re.compile(rf"^{re.escape(name)}=.*$", re.MULTILINE)
-        text = line.sub(rf"    for name in ("listeners", "advertised.listeners"):
-        text = re.sub(
-            rf"^{re.escape(name)}=.*$",
-            rf"\g<0>,SECURE://{LOOPBACK}:{port}",
-            text,
-            flags=re.MULTILINE,
-        )
-    text = re.sub(
-        r"^listener.security.protocol.map=.*$", r"\g<0>,SECURE:SASL_SSL", text, flags=re.MULTILINE
-    )
-    text += (,{value}", text)
+        text = line.sub(rf"\g<0>,{value}", text)
     text += (
         "inter.broker.listener.name=PLAINTEXT\n"
         "sasl.enabled.mechanisms=SCRAM-SHA-512\n"
