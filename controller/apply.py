@@ -10,6 +10,7 @@ from controller.core.action import (
     Action,
     AddPartitions,
     AlterTopic,
+    CheckSource,
     CreateConnector,
     CreateTopic,
     Forget,
@@ -32,6 +33,7 @@ from controller.core.hold import OWN_KINDS, hold
 from controller.core.model import Json, ProbeOutcome, ResourceKey
 from controller.core.pace import give_back
 from controller.core.plan import Plan, Step
+from controller.core.preflight import judge, preflight_value
 from controller.core.probe import bad_record, probe_record, stamp_after
 from controller.core.refusal import login_digest, probed, refusal_record, refused, validated
 from controller.core.track import after_fault, after_write, keep_track
@@ -42,6 +44,7 @@ from controller.ports import (
     KafkaClient,
     LoginProbe,
     SecretFiles,
+    SourcePreflight,
     StateStore,
 )
 
@@ -97,6 +100,7 @@ class Applier:
         kafka: Callable[[], KafkaClient],
         files: SecretFiles,
         probe: LoginProbe,
+        preflight: SourcePreflight | None = None,
         store: StateStore,
         clock: Clock,
         jitter: Callable[[], float],
@@ -108,6 +112,7 @@ class Applier:
         self._kafka = kafka
         self._files = files
         self._probe = probe
+        self._preflight = preflight
         self._store = store
         self._clock = clock
         self._jitter = jitter
@@ -223,6 +228,8 @@ class Applier:
                 self._files.apply(action)
             case ProbeLogin():
                 self._probe_login(action)
+            case CheckSource():
+                self._check_source(action)
             case ValidateConfig():
                 errors = self._connect.validate(action.connector_class, action.config)
                 self._store.put(action.record, validated(self._value(action.record), errors))
@@ -261,6 +268,13 @@ class Applier:
             self._store.put(bad_record(action.version, address), bad)
         if action.refusal:
             self._store.put(action.refusal, probed(self._value(action.refusal), outcome, message))
+
+    def _check_source(self, action: CheckSource) -> None:
+        if self._preflight is None:
+            return
+        findings = judge(self._preflight.look(action.login, action.subject), action.subject)
+        value = preflight_value(action.version, self._clock.now(), findings)
+        self._store.put(action.record, value)
 
     def _value(self, key: str) -> Mapping[str, Json]:
         record = self._store.load().get(key)

@@ -25,6 +25,7 @@ from controller.core.redact import Redacted, Scrubber
 from controller.core.secret_path import candidates
 from controller.core.stage import Stage
 from controller.kafka_login import ReadyWithLogin, read_login
+from controller.lag import LagObserver, Tail
 from controller.leadership import Always, Leadership, Leased
 from controller.manifest import ManifestErrors, load
 from controller.observe import Manifests, Observer, Scope
@@ -144,6 +145,35 @@ class Parts:
             write_seconds=self.settings.kafka_deadline,
             on_request=lambda _name: self.on_request("kafka"),
         )
+
+    @cached_property
+    def lag_observer(self) -> LagObserver:
+        """What is not there to be asked is None in it."""
+        from controller.adapters import jmx, task_metadata
+        from controller.adapters.fetch import Page
+
+        settings, beans, containers = self.settings, None, None
+        try:
+            if settings.jmx_url:
+                page = Page(settings.jmx_url, seconds=jmx.SECONDS, most_bytes=jmx.MOST_BYTES)
+                beans = jmx.JmxPage(page, self.clock.monotonic)
+            if settings.task_metadata_url:
+                containers = task_metadata.TaskMetadata(
+                    Page(
+                        f"{settings.task_metadata_url.rstrip('/')}/task",
+                        seconds=task_metadata.SECONDS,
+                        most_bytes=task_metadata.MOST_BYTES,
+                    )
+                )
+        except ValueError as error:
+            raise BadSetting(f"WMS_JMX_URL or WMS_TASK_METADATA_URL: {error}") from error
+        return LagObserver(self.clock, tail=self.topic_tail, beans=beans, containers=containers)
+
+    def topic_tail(self, line: str) -> Tail:
+        from controller.adapters.topic_tail import TopicTail
+
+        config = self.kafka_config(line, f"{CLIENT_ID}-tail-{self.stage.name}")
+        return TopicTail(config, scrub=self.scrubber.scrub)
 
     @cached_property
     def secrets(self) -> SecretReader:

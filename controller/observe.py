@@ -33,6 +33,7 @@ from controller.core.redact import Redacted
 from controller.core.restart_case import sources_to_reach
 from controller.core.stage import Stage
 from controller.core.world import World
+from controller.lag import LagObserver
 from controller.leadership import Always, Leadership
 from controller.ports import (
     Clock,
@@ -133,6 +134,11 @@ class KafkaConnection:
         return self._client
 
     @property
+    def client(self) -> KafkaClient | None:
+        """The one there is, if any."""
+        return self._client
+
+    @property
     def line(self) -> str | None:
         """The broker string that the client was made for."""
         return self._line
@@ -217,6 +223,7 @@ class Observer:
         self._topics_seen: dict[ResourceKey, ObservedTopic | Absent | Unknown] = {}
         self._listed_at: float | None = None
         self._listing: frozenset[str] | None = None
+        self.lag: LagObserver | None = None  # of a process that stays; one that ends needs none
         self.faults: list[tuple[str, Fault]] = []  # of the newest observation, by system
 
     def observe(self) -> World:
@@ -246,6 +253,8 @@ class Observer:
         world = replace(world, secrets=self._read_secrets(world))
         world = self._observe_kafka(world)
         world = replace(world, offsets=self._offsets(world))
+        if self.lag is not None:
+            world = replace(world, lag=self.lag.observe(world, self.kafka.client, self.kafka.line))
         world = self._watched(world)
         world = replace(world, silent_sources=self._silent_sources(world))
         return replace(world, filled=self._filled(world))

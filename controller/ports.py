@@ -18,6 +18,8 @@ from controller.core.action import (
 )
 from controller.core.evidence import LogReading
 from controller.core.guards import PermittedDeletion
+from controller.core.lag import Newest
+from controller.core.lag_report import LagReport
 from controller.core.model import (
     FieldError,
     Json,
@@ -81,6 +83,13 @@ class KafkaClient(Protocol):
 
     def holding_records(self, partitions: Mapping[str, int]) -> frozenset[str]:
         """Must tell which of these topics (name -> partitions) hold a record, reading none."""
+        ...
+
+    def newest(self, partitions: Mapping[str, int]) -> Mapping[str, Newest]:
+        """Must tell of these topics (name -> partitions) how far they reach, reading no record.
+
+        A topic of which that cannot be told is left out.
+        """
         ...
 
     def topic_names(self) -> frozenset[str]:
@@ -274,6 +283,10 @@ class Recorder(Protocol):
 
     def restarts_set(self, left: int, tries: Mapping[str, tuple[int, float]]) -> None:
         """Must take, by connector, the tries since it was well and when the next is due."""
+        ...
+
+    def lag_set(self, report: LagReport, running: Collection[str]) -> None:
+        """Must show no number of what cannot be seen, nor of one that is not declared running."""
         ...
 
     def revision_set(self, revision: str, commit: str | None) -> None: ...

@@ -15,8 +15,10 @@ from controller.core.diff import diff_lines
 from controller.core.faults import Fault
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.idle import Idle, ending, ends_soon
-from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, Unknown
+from controller.core.lag_report import describe_lag
+from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, RunState, Unknown
 from controller.core.plan import Plan, Step, plan
+from controller.core.preflight_step import preflight_warnings
 from controller.core.redact import short
 from controller.core.restart import verdicts
 from controller.core.restart_case import restart_counts, restart_status
@@ -256,6 +258,7 @@ class Reconciler:
             _record_outcome(recorder, outcome)
         recorder.held_set(held_reasons(report.plan))
         recorder.idle_set(idle_ages(report))
+        recorder.lag_set(report.world.lag, _running(report.world))
         recorder.orphans_set(len(report.plan.orphans))
         for failure, result in verdicts(report.world.records, report.plan.memory):
             recorder.restart_judged(failure, result)
@@ -313,6 +316,11 @@ def _system(applied: Applied) -> str:
     if is_own(applied.action):
         return "own"
     return "kafka" if applied.key.kind is Kind.TOPIC else "connect"
+
+
+def _running(world: World) -> frozenset[str]:
+    declared = world.revision.connectors if world.revision is not None else ()
+    return frozenset(one.name for one in declared if one.run_state is RunState.RUNNING)
 
 
 def held_reasons(planned: Plan) -> Mapping[str, int]:
@@ -418,6 +426,7 @@ def warnings_of(world: World) -> Iterator[str]:
     if world.revision is not None:
         for warning in world.revision.warnings:
             yield f"{warning.source}: {warning.field}: {warning.message}"
+    yield from preflight_warnings(world)
     for name, secret in sorted(world.secrets.items()):
         if isinstance(secret, ObservedSecret):
             yield from _short_fields(name, secret)
@@ -454,6 +463,8 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
     }
     if step.key.kind is Kind.CONNECTOR:
         found["restarts"] = restart_status(step.key.name, report.world)
+    if step.key.kind is Kind.CONNECTOR and step.key.name in report.world.lag.lags:
+        found["lag"] = describe_lag(report.world.lag.lags[step.key.name])
     if not isinstance(decision, Converged):
         found["diff"] = list[Json](diff_lines(decision.diff))
     return found

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from controller.core.guards import PermittedConnectorDeletion, PermittedDeletion
 from controller.core.model import Json, Login, VersionKey
+from controller.core.preflight import Subject
 from controller.core.redact import Redacted
 
 # --- our own side ---------------------------------------------------------------------------
@@ -63,6 +64,16 @@ class ValidateConfig:
     name: str
     connector_class: str
     config: Mapping[str, str]
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSource:
+    """Read what the database must offer; remembered under `record`."""
+
+    version: str
+    login: Login
+    subject: Subject
     record: str
 
 
@@ -154,7 +165,7 @@ class DeleteTopic:
 
 OwnAction: TypeAlias = (
     "Remember | Forget | WriteSecretFiles | RemoveSecretFiles | WriteReady | ProbeLogin"
-    " | ValidateConfig"
+    " | ValidateConfig | CheckSource"
 )
 TopicAction: TypeAlias = "CreateTopic | AddPartitions | AlterTopic"
 ConnectorAction: TypeAlias = "CreateConnector | PutConfig | Resume | Pause | Stop | Restart"
@@ -169,6 +180,7 @@ _OWN = (
     WriteReady,
     ProbeLogin,
     ValidateConfig,
+    CheckSource,
 )
 
 

@@ -48,6 +48,7 @@ from controller.core.model import (
     secret_key,
     topic_key,
 )
+from controller.core.preflight_step import decide_preflight
 from controller.core.probe import (
     ProbeDue,
     ProbeLater,
@@ -249,6 +250,9 @@ def _login_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterato
         if need is None:
             continue
         decision = _decide_login(manifest, need, world)
+        if isinstance(decision, Converged):
+            look = decide_preflight(manifest, need, resolutions[manifest.name], world)
+            decision = look or decision
         yield _step(login_key(manifest.name), str(need.version), decision, world, manifest)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from controller.core.evidence import EvidenceBook
+from controller.core.lag_report import LagReport
 from controller.core.model import (
     ObservedConnector,
     ObservedDisk,
@@ -59,6 +60,7 @@ class World:
         default_factory=lambda: MappingProxyType({})
     )  # connector -> since when we see its states, and those of its tasks, as they are
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
+    lag: LagReport = field(default_factory=LagReport)
     refusal: str | None = None  # why the newest manifests are not in force
 
     @property

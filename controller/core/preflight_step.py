@@ -1,0 +1,82 @@
+"""When a connector's database is looked at: once for each proved secret version, and each day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.core.action import CheckSource, Remember
+from controller.core.decision import Act
+from controller.core.model import (
+    ConnectorManifest,
+    DesiredConnector,
+    ProbeMode,
+)
+from controller.core.preflight import (
+    Subject,
+    Verdict,
+    due,
+    preflight_record,
+    preflight_value,
+    read_findings,
+)
+from controller.core.probe import Proved
+from controller.core.progress import Progress, scns
+from controller.core.resolve import LoginNeed, Resolution
+from controller.core.world import World
+
+
+def decide_preflight(
+    manifest: ConnectorManifest, need: LoginNeed, resolution: Resolution, world: World
+) -> Act | None:
+    """Look with a login that was proved only: a refused one would count against the account."""
+    desired = resolution.desired
+    if not world.preflight or world.policy.probe is ProbeMode.OFF:
+        return None
+    if not isinstance(need.state, Proved) or not isinstance(desired, DesiredConnector):
+        return None
+    record, version = preflight_record(manifest.name), str(need.version)
+    known = world.records.get(record)
+    if not due(known.value if known is not None else None, version, world.now):
+        return None
+    subject = _subject(manifest, desired, need, world)
+    return Act(
+        (
+            # Stamped first: one that never ended is not tried again before tomorrow.
+            Remember(record, preflight_value(version, world.now, None)),
+            CheckSource(version, need.login, subject, record),
+        ),
+        "CheckSource",
+        f"the database of {manifest.name} is looked at: read only, once a day",
+    )
+
+
+def _subject(
+    manifest: ConnectorManifest, desired: DesiredConnector, need: LoginNeed, world: World
+) -> Subject:
+    config = desired.config
+    return Subject(
+        system=need.login.system,
+        tables=manifest.tables,
+        pdb=config.get("database.pdb.name", ""),
+        slot=config.get("slot.name", "debezium"),
+        publication=config.get("publication.name", "dbz_publication"),
+        offset_scn=_oldest_scn(manifest.name, world),
+    )
+
+
+def _oldest_scn(name: str, world: World) -> int | None:
+    """Take the redo thread that is furthest behind."""
+    seen = world.progress.get(name)
+    if not isinstance(seen, Progress):
+        return None
+    return min(scns(seen.offsets).values(), default=None)
+
+
+def preflight_warnings(world: World) -> Iterator[str]:
+    """Tell what a DBA should know, each with the SQL."""
+    names = [m.name for m in world.revision.connectors] if world.revision is not None else []
+    for name in sorted(names):
+        known = world.records.get(preflight_record(name))
+        for finding in read_findings(known.value if known is not None else None):
+            if finding.verdict in (Verdict.WARNING, Verdict.FAILING):
+                yield f"connector/{name}: the database: {finding.message}; {finding.sql}"
