@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from controller.bootstrap import Parts, build, identity
+from controller.cli_manifests import app as manifests_app
 from controller.console import (
     Output,
     fail,
@@ -57,6 +58,8 @@ app = typer.Typer(
     help="Look at, check and steer one stage of the connector. Settings come from WMS_* variables; "
     "options win over them.",
 )
+
+app.add_typer(manifests_app, name="manifests")
 
 StageOption = Annotated[str | None, typer.Option("--stage", "-s", help="WMS_STAGE")]
 OverlayOption = Annotated[str | None, typer.Option("--overlay", help="WMS_OVERLAY")]

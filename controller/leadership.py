@@ -30,8 +30,8 @@ class Leadership(Protocol):
     """Whether this process may change anything, asked before each change."""
 
     @property
-    def holder(self) -> str | None:
-        """Name this process among several; None where there is only one."""
+    def place(self) -> str | None:
+        """Name this sidecar's place among several, also after a restart; None where it is alone."""
         ...
 
     def why_not(self) -> str | None:
@@ -52,7 +52,7 @@ class Leadership(Protocol):
 class Always:
     """The only controller of its stage."""
 
-    holder = None
+    place = None
 
     def why_not(self) -> str | None:
         return None
@@ -74,6 +74,7 @@ class Leased:
         clock: Clock,
         *,
         holder: str,
+        place: str | None = None,
         terms: Terms | None = None,
         told: Callable[[str, int], None] = lambda _event, _epoch: None,
     ) -> None:
@@ -82,14 +83,15 @@ class Leased:
         self._terms = terms if terms is not None else Terms()
         self._told = told
         self._tenure = Tenure(holder)
+        self._place = place or holder
         self._lock = threading.RLock()  # the loop and the thread that renews both come here
         self._next = clock.monotonic()  # when to ask again
         self._fault: Fault | None = None
         self._released = False
 
     @property
-    def holder(self) -> str | None:
-        return self._tenure.holder
+    def place(self) -> str | None:
+        return self._place
 
     def why_not(self) -> str | None:
         self.keep()

@@ -98,6 +98,9 @@ class ManifestFolder:
             return True
         return now != self._seen
 
+    def last_good(self) -> None:
+        """A folder has no past."""
+
     def _once(self) -> tuple[_Look | None, dict[str, str]]:
         """Answer no look when the files changed under it; what cannot be read is news only once."""
         try:

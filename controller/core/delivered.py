@@ -1,12 +1,15 @@
 """Whether a secret version lies with every live worker, so that a config may name it.
 
 Each worker's own sidecar leaves a record of what is on its volume. Live workers are those in
-Connect's group: one more of them than there are records means that somebody's files are unknown.
+Connect's group: one more of them than there are fresh records means that somebody's files are
+unknown. A record that is no longer renewed may be of a worker that lives, so until it expires it
+still holds what it lacks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from controller.core.action import CreateConnector, PutConfig
@@ -16,18 +19,24 @@ from controller.core.secret_path import named_fields
 from controller.core.world import World
 
 SIDECAR_SECTION: Final = "sidecar"
+LASTING_SECONDS: Final = 600.0
 
 
 def sidecar_record(holder: str) -> str:
     return f"{SIDECAR_SECTION}/{holder}"
 
 
-def sidecar_value(disk: ObservedDisk) -> dict[str, Json]:
+def fresh_seconds(interval: float) -> float:
+    """Tell how old a record may be before its sidecar counts as silent."""
+    return 3.0 * interval + 15.0
+
+
+def sidecar_value(disk: ObservedDisk, now: float) -> dict[str, Json]:
     """Tell what lies on one worker's volume, by names only."""
     versions: dict[str, Json] = {
         str(version): list[Json](sorted(fields)) for version, fields in disk.versions.items()
     }
-    return {"versions": versions}
+    return {"versions": versions, "at": now}
 
 
 def hold_undelivered(decision: Decision, world: World) -> Decision:
@@ -54,35 +63,39 @@ def _lacking(version: VersionKey, fields: frozenset[str], world: World) -> Itera
     if isinstance(world.workers, Unknown):
         yield f"how many workers live is unknown: {world.workers.fault.message}"
         return
-    known = dict(_volumes(world))
-    lacking = sorted(name for name, there in known.items() if not fields <= there(version))
+    volumes = tuple(_volumes(world))
+    nothing = frozenset[str]()
+    lacking = sorted(v.of for v in volumes if not fields <= v.versions.get(str(version), nothing))
+    fresh = sum(volume.fresh for volume in volumes)
     if lacking:
         yield f"the files of {version} are not with {', '.join(lacking)} yet"
-    elif len(known) < (world.workers or 0):
+    elif fresh < (world.workers or 0):
         yield (
-            f"{world.workers} workers live and {len(known)} sidecars say what they delivered: "
+            f"{world.workers} workers live and {fresh} sidecars say what they delivered: "
             f"the files of {version} may be missing at one"
         )
 
 
+@dataclass(frozen=True, slots=True)
 class _Volume:
     """What one sidecar says of its volume."""
 
-    def __init__(self, versions: Mapping[str, frozenset[str]]) -> None:
-        self._versions = versions
-
-    def __call__(self, version: VersionKey) -> frozenset[str]:
-        return self._versions.get(str(version), frozenset())
+    of: str
+    versions: Mapping[str, frozenset[str]]
+    fresh: bool
 
 
-def _volumes(world: World) -> Iterator[tuple[str, _Volume]]:
+def _volumes(world: World) -> Iterator[_Volume]:
     own = world.holder or ""
     disk = world.disk.versions if isinstance(world.disk, ObservedDisk) else {}
-    yield own, _Volume({str(version): fields for version, fields in disk.items()})
+    yield _Volume(own, {str(version): fields for version, fields in disk.items()}, fresh=True)
+    oldest = world.now - fresh_seconds(world.policy.interval)
     for key, record in world.records.items():
         section, _, holder = key.partition("/")
         if section == SIDECAR_SECTION and holder != own:
-            yield holder, _Volume(_read(record.value.get("versions")))
+            at = record.value.get("at")
+            fresh = isinstance(at, int | float) and at >= oldest
+            yield _Volume(holder, _read(record.value.get("versions")), fresh)
 
 
 def _read(value: Json) -> Mapping[str, frozenset[str]]:

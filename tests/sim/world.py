@@ -402,6 +402,8 @@ class _Source:
     def changed(self) -> bool:
         return self._read != self._world.commits
 
+    def last_good(self) -> None: ...
+
 
 class _Port:
     """Passes everything on, and counts what may change something."""

@@ -1,0 +1,142 @@
+"""`wmsctl manifests`: what pipelines and people do with the manifests in S3."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.bootstrap import Parts
+from controller.console import Output, print_data
+from controller.core.model import Json
+from controller.core.stage import Stage
+from controller.settings import BadSetting, read_settings
+
+if TYPE_CHECKING:
+    from controller.pushes import Publisher, Push
+
+FINE = 0
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The manifests in S3: a push or a rollback puts a revision into force.",
+)
+
+StageOption = Annotated[str | None, typer.Option("--stage", "-s", help="WMS_STAGE")]
+BucketOption = Annotated[
+    str | None, typer.Option("--bucket", help="s3://BUCKET/PREFIX/; WMS_MANIFESTS_S3")
+]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="form of the answer")]
+
+
+@app.command()
+def push(
+    stage: StageOption = None,
+    manifests: Annotated[
+        Path | None, typer.Option("--manifests", "-m", help="WMS_MANIFESTS")
+    ] = None,
+    overlay: Annotated[str | None, typer.Option("--overlay", help="WMS_OVERLAY")] = None,
+    bucket: BucketOption = None,
+    commit: Annotated[str | None, typer.Option(help="by default the work tree's")] = None,
+    reason: Annotated[str, typer.Option(help="why; people will read it")] = "",
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Validate the folder, show what it changes, and put it into force."""
+    from controller.adapters.manifests_folder import ManifestFolder
+    from controller.pushes import own_files
+
+    parts = _parts(stage, bucket, manifests, overlay)
+    source = ManifestFolder(
+        parts.settings.manifests, settle=0.0, commit=commit or parts.settings.manifests_commit
+    )
+    folder = source.read()
+    folder = replace(folder, files=own_files(folder.files, parts.overlay))
+    return _show(_publisher(parts).push(folder, reason), output)
+
+
+@app.command(name="list")
+def list_pushes(
+    stage: StageOption = None,
+    bucket: BucketOption = None,
+    limit: Annotated[int, typer.Option(help="how many, newest first")] = 20,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show what was put into force, newest first."""
+    from controller.pushes import pointer_data
+
+    parts = _parts(stage, bucket)
+    found = parts.bucket.pointer()
+    now = found[0] if found is not None else None
+    pushes = parts.bucket.pushes(limit)
+    if now is not None and now.sequence not in {one.sequence for one in pushes}:
+        pushes = (now, *pushes)
+    if output is not Output.TABLE:
+        rows: list[Json] = [{**pointer_data(p), "inForce": p == now} for p in pushes]
+        print_data(rows, output)
+        return FINE
+    for one in pushes:
+        mark = "*" if one == now else " "
+        words = (one.named, one.commit or "-", one.at, one.who, one.reason)
+        print(f"{mark} {one.sequence}\t" + "\t".join(words))
+    if not pushes:
+        print(f"nothing was pushed to {parts.bucket.address} yet")
+    return FINE
+
+
+@app.command()
+def rollback(
+    stage: StageOption = None,
+    bucket: BucketOption = None,
+    overlay: Annotated[str | None, typer.Option("--overlay", help="WMS_OVERLAY")] = None,
+    to: Annotated[int | None, typer.Option(help="sequence; by default the one before")] = None,
+    reason: Annotated[str, typer.Option(help="why; people will read it")] = "",
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Put an earlier push into force again, as a new sequence."""
+    parts = _parts(stage, bucket, None, overlay)
+    return _show(_publisher(parts).roll_back(to, reason), output)
+
+
+def _parts(
+    stage: str | None,
+    bucket: str | None,
+    manifests: Path | None = None,
+    overlay: str | None = None,
+) -> Parts:
+    settings = read_settings(stage=stage, manifests_s3=bucket, manifests=manifests, overlay=overlay)
+    parsed = Stage.parse(settings.stage)
+    chosen = settings.overlay or parsed.default_overlay
+    if chosen == "local" and not settings.loopback_only:
+        raise BadSetting("overlay local is for loopback endpoints only")
+    return Parts(settings, parsed, chosen, settle=0.0)
+
+
+def _publisher(parts: Parts) -> Publisher:
+    from controller.pushes import Publisher
+
+    now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+    return Publisher(parts.bucket, parts.stage.name, parts.load, who=parts.caller.arn, at=now)
+
+
+def _show(done: Push, output: Output) -> int:
+    if output is not Output.TABLE:
+        print_data(done.data(), output)
+        return FINE
+    pointer = done.pointer
+    if not done.switched:
+        print(f"revision {pointer.named} is in force already, as sequence {pointer.sequence}")
+        return FINE
+    for change in done.changes or ():
+        print("\n".join(change.lines()))
+    if done.changes is None:
+        print("what was in force before cannot be read any more")
+    print(
+        f"revision {pointer.named} is in force as sequence {pointer.sequence}; "
+        f"`wmsctl verify --revision {pointer.named}` waits for it"
+    )
+    return FINE
