@@ -12,6 +12,7 @@ from controller.core.action import Action, Forget, ProbeLogin, Remember, is_own
 from controller.core.condition import Condition, ConditionType, Status, mark, moved
 from controller.core.decision import Act, Converged, Difference, Stall, Wait
 from controller.core.diff import diff_lines
+from controller.core.evidence import Evidence
 from controller.core.faults import Fault
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.idle import Idle, ending, ends_soon
@@ -463,6 +464,7 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
     }
     if step.key.kind is Kind.CONNECTOR:
         found["restarts"] = restart_status(step.key.name, report.world)
+        found["evidence"] = [*map(_describe_evidence, report.world.evidence.of(step.key.name))]
     if step.key.kind is Kind.CONNECTOR and step.key.name in report.world.lag.lags:
         found["lag"] = describe_lag(report.world.lag.lags[step.key.name])
     if not isinstance(decision, Converged):
@@ -470,9 +472,25 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
     return found
 
 
+def _describe_evidence(one: Evidence) -> Json:
+    row = one.row
+    return {
+        "failure": one.failure,
+        "since": one.first_seen,
+        "last": one.last_seen,
+        "count": one.count,
+        "codes": list(one.codes),
+        "message": row.says if row is not None else "",
+    }
+
+
 def _describe_secrets(world: World) -> Json:
     found: dict[str, Json] = {}
     for name, secret in sorted(world.secrets.items()):
-        path = getattr(secret, "path", None)
-        found[name] = {"path": path, "fallback": bool(getattr(secret, "fallback", False))}
+        seen = secret if isinstance(secret, ObservedSecret) else None
+        found[name] = {
+            "path": seen.path if seen else None,
+            "fallback": bool(seen and seen.fallback),
+            "version": seen.current.key.version_id if seen else None,
+        }
     return found
