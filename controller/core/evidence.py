@@ -207,11 +207,12 @@ def merge(one: Mapping[str, Found], other: Mapping[str, Found]) -> Mapping[str, 
 _GRAVITY: Final = {Severity.DATA: 3, Severity.STOPPED: 2, Severity.DEGRADED: 1, Severity.NOISE: 0}
 
 
-def _weight(evidence: Evidence) -> tuple[bool, int, float]:
+def _weight(evidence: Evidence) -> tuple[bool, bool, int, float]:
+    """Weigh what keeps it from running above what it runs on with."""
     row = evidence.row
     if row is None:
-        return (False, 0, evidence.last_seen)
-    return (not row.wrapper, _GRAVITY[row.severity], evidence.last_seen)
+        return (False, False, 0, evidence.last_seen)
+    return (not row.wrapper, not row.silent, _GRAVITY[row.severity], evidence.last_seen)
 
 
 def _lasts(evidence: Evidence, now: float, well: float | None) -> bool:

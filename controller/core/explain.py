@@ -55,6 +55,11 @@ class Explanation:
         return self.diagnosis.failure.id
 
 
+def who_acts(actor: Actor) -> str:
+    """Say who is to act, for the end of a remedy."""
+    return "nobody need act" if actor is Actor.NOBODY else f"for {_ACTORS[actor]}"
+
+
 def explain_text(text: str, scrub: Callable[[str], str] | None = None) -> Explanation:
     """Explain a trace, a log line or an answer of Connect; an empty text has an answer too."""
     return explain(diagnose(scrub(text) if scrub else text))

@@ -23,6 +23,7 @@ from controller.core.decision import Act, Converged, Decision, Stall, Wait
 from controller.core.delivered import hold_undelivered
 from controller.core.delivery import decide_ready, decide_secret, secret_names
 from controller.core.guards import own_name
+from controller.core.health import judge_health
 from controller.core.hold import OWN_KINDS, Standing, draw, hold, keep_drift
 from controller.core.idle import Idle, find_idle, keep_idle
 from controller.core.login_stop import concerns, probe_again, read_stop
@@ -473,7 +474,8 @@ def _conditions(
             decisions[manifest.key],
             world.connectors.get(manifest.key),
             resolutions[manifest.name],
-            world.now,
+            judge_health(manifest, world.connectors.get(manifest.key), world),
+            now=world.now,
         )
     return found
 

@@ -59,7 +59,7 @@ def case_of(
     name = manifest.name
     tries = read_tries(world.records, name, world.now)
     ailment = ailment_in(observed, tries, world)
-    bounced = _bounced(manifest, tries, world)
+    bounced = bounced_until(manifest, tries, world)
     acting = isinstance(decided, Act)
     return Case(
         name=name,
@@ -94,7 +94,7 @@ def _busy(name: str, decided: Decision | None) -> str | None:
     return None
 
 
-def _bounced(manifest: ConnectorManifest, tries: Tries | None, world: World) -> float:
+def bounced_until(manifest: ConnectorManifest, tries: Tries | None, world: World) -> float:
     """Tell until when what the worker said may be about a task that we have ended since."""
     own = tries.times if tries is not None else ()
     others = [t for t in bounces(world.records, manifest.key, world.now) if t not in own]

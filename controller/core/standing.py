@@ -6,6 +6,7 @@ from typing import Final, assert_never
 
 from controller.core.condition import Condition, ConditionType, Status
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
+from controller.core.health import Verdict
 from controller.core.model import (
     Absent,
     ConnectorManifest,
@@ -39,12 +40,15 @@ def conditions_of_connector(
     decision: Decision,
     observed: Observed,
     resolution: Resolution,
+    health: Verdict,
+    *,
     now: float,
 ) -> tuple[Condition, ...]:
-    """Judge a connector: Synced, Ready (as declared, all tasks), SecretsResolved, Stalled."""
+    """Judge a connector: Synced, Ready (as declared), Healthy, SecretsResolved, Stalled."""
     verdicts = (
         *_common(decision, observed),
         (ConditionType.READY, *_ready(manifest, observed)),
+        (ConditionType.HEALTHY, *health),
         (ConditionType.SECRETS_RESOLVED, *_resolved(resolution)),
     )
     return _conditions(verdicts, manifest.generation, now)

@@ -14,6 +14,7 @@ from tests import make
 
 AWAY = Unknown(make.AWAY)
 RESOLVED = Resolution(make.desired_connector())
+HEALTH = (Status.TRUE, "Running", "RUNNING with 1 task(s)")
 
 
 def told(conditions: tuple[Condition, ...], kind: ConditionType) -> tuple[Status, str]:
@@ -32,7 +33,8 @@ def of_connector(
         decision or Converged(),
         observed or make.observed_connector(),
         resolution,
-        make.NOW,
+        HEALTH,
+        now=make.NOW,
     )
 
 
