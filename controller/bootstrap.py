@@ -12,7 +12,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from controller.core.model import Json, Revision, SecretVersion, StagePolicy
 from controller.core.redact import Redacted, Scrubber
 from controller.core.secret_path import candidates
 from controller.core.stage import Stage
+from controller.journal import Journal
 from controller.kafka_login import ReadyWithLogin, read_login
 from controller.lag import LagObserver, Tail
 from controller.leadership import Always, Leadership, Leased
@@ -75,6 +76,7 @@ class Parts:
     stage: Stage
     overlay: str
     settle: float = 0.3  # seconds between two reads of the manifests that must agree
+    explicit_table: bool = False  # the state table was given and not derived
     acting: bool = False  # False: this process only looks, and takes no lease
     on_request: Callable[[str], None] = lambda _system: None  # told of each REST or admin call
 
@@ -234,6 +236,13 @@ class Parts:
         return StateFile(self.settings.state_file, clock=self.clock)
 
     @cached_property
+    def journal(self) -> Journal:
+        """The controller's own hand in the history."""
+        me = identity()
+        who = f"controller ({me['user']}@{me['host']})"
+        return Journal(self.store, self.clock, who, scrub=self.scrubber.scrub)
+
+    @cached_property
     def leadership(self) -> Leadership:
         """Take no lease before somebody asks whether it may write."""
         settings = self.settings
@@ -358,6 +367,7 @@ class Parts:
             clock=self.clock,
             jitter=jitter,
             leadership=self.leadership,
+            journal=self.journal,
             telling=telling,
             told=told,
         )
@@ -387,6 +397,17 @@ def build(
     stage = Stage.parse(settings.stage)
     overlay = overlay_of(stage, settings)
     return Parts(settings, stage, overlay, settle, acting=acting, on_request=on_request)
+
+
+def build_for_people(settings: Settings) -> Parts:
+    """Reach the stage's own table from any machine, where nothing else is said or lies here."""
+    stage = Stage.parse(settings.stage)
+    overlay = settings.overlay or stage.default_overlay
+    default = {field.name: field.default for field in fields(Settings)}["state_file"]
+    given = settings.state_table is not None
+    if not given and settings.state_file == default and not settings.state_file.exists():
+        settings = replace(settings, state_table=AwsNames(stage).state_table)
+    return Parts(settings, stage, overlay, settle=0.0, explicit_table=given)
 
 
 def jitter() -> float:

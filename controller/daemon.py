@@ -18,6 +18,7 @@ from controller.loop import Loop, Wake, watch_pulse
 from controller.ports import Watch
 from controller.reconciler import CycleReport, Log, Reconciler, acting_lines, action_lines, describe
 from controller.settings import BadSetting, Settings, unknown_settings
+from controller.status_document import StatusDocument
 from controller.telemetry.http import Health, ListenFault, MetricsServer, StatusServer
 from controller.telemetry.metrics import PrometheusRecorder
 
@@ -86,6 +87,8 @@ class Daemon:
         self._watch: Watch | None = None
         self._watched: str | None = None
         self._ready = False
+        self._document = StatusDocument(parts.store, parts.clock)
+        parts.observer.lag = parts.lag_observer
         self._reconciler = Reconciler(
             observer=parts.observer,
             applier=parts.applier(telling=acting_lines(log), told=action_lines(log)),
@@ -95,6 +98,7 @@ class Daemon:
             log=log,
             identity=identity(),
             leadership=parts.leadership,
+            journal=parts.journal,
         )
         self._loop = Loop(
             cycle=self._cycle,
@@ -170,6 +174,7 @@ class Daemon:
 
     def _cycle(self, stopping: Callable[[], bool]) -> CycleReport:
         report = self._reconciler.run_cycle(stopping)
+        self._publish(report)
         self._ready = self._ready or report.complete
         self._follow(report)
         return report
@@ -177,6 +182,14 @@ class Daemon:
     def _has_news(self) -> bool:
         """Tell cheaply whether the manifests or the worker's log have something new."""
         return self._parts.manifests.changed() or self._parts.observer.witness.has_news()
+
+    def _publish(self, report: CycleReport) -> None:
+        """Leave the status where people reach it; a standby has nothing to say there."""
+        if self._parts.settings.state_table is None or report.world.not_leader is not None:
+            return
+        fault = self._document.offer(self.status())
+        if fault is not None:
+            self._log.warning("status not written", reason=fault.reason, message=fault.message)
 
     def _follow(self, report: CycleReport) -> None:
         """Follow Connect's status topic on the cluster that the broker string leads to now."""
@@ -220,4 +233,5 @@ class Daemon:
         if report is None:
             nothing: dict[str, Json] = {"stage": self._parts.stage.name, "cycle": 0}
             return nothing
-        return describe(report, manifests.refusal, manifests.since)
+        told = describe(report, manifests.refusal, manifests.since)
+        return {**told, "leadership": self._parts.leadership.describe()}

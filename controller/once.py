@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import count
 from typing import Final
 
@@ -12,6 +12,7 @@ from controller.bootstrap import Parts, identity
 from controller.core.action import is_own
 from controller.core.backoff import Backoff
 from controller.core.decision import Converged, Stall, Wait
+from controller.core.lag_report import LagReport
 from controller.core.model import Kind
 from controller.core.plan import Step
 from controller.reconciler import CycleReport, Reconciler
@@ -35,6 +36,7 @@ class Once:
             log=Unlogged(),
             identity={**identity(), "once": True},
             leadership=parts.leadership,
+            journal=parts.journal,
         )
 
     def run(self, timeout: float) -> CycleReport:
@@ -111,6 +113,8 @@ class Unrecorded:
     def restart_judged(self, reason: str, result: str) -> None: ...
 
     def restarts_set(self, left: int, tries: Mapping[str, tuple[int, float]]) -> None: ...
+
+    def lag_set(self, report: LagReport, running: Collection[str]) -> None: ...
 
     def revision_set(self, revision: str, commit: str | None) -> None: ...
 

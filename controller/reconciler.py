@@ -14,6 +14,7 @@ from controller.core.decision import Act, Converged, Difference, Stall, Wait
 from controller.core.diff import diff_lines
 from controller.core.evidence import Evidence
 from controller.core.faults import Fault
+from controller.core.history import origin_of
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.idle import Idle, ending, ends_soon
 from controller.core.lag_report import describe_lag
@@ -25,6 +26,7 @@ from controller.core.restart import verdicts
 from controller.core.restart_case import restart_counts, restart_status
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.world import World
+from controller.journal import NO_HISTORY, Journal
 from controller.leadership import Always, Leadership
 from controller.observe import Observer
 from controller.ports import Clock, Recorder, StateStore
@@ -88,6 +90,7 @@ class _Memory:
     alive_until: float = 0.0
     tearing_down: bool = False
     idle: dict[tuple[str, ResourceKey | None], float] = field(default_factory=dict)
+    unrecorded_since: float | None = None
     ending: frozenset[tuple[str, float]] = frozenset()  # what was said to end soon, and when
 
 
@@ -105,6 +108,7 @@ class Reconciler:
         log: Log,
         identity: Mapping[str, Json],
         leadership: Leadership | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._observer = observer
         self._applier = applier
@@ -114,6 +118,7 @@ class Reconciler:
         self._log = log
         self._identity = identity
         self._leadership: Leadership = leadership or Always()
+        self._journal = journal
         self._sidecar = SidecarRecord(store)
         self._memory = _Memory()
         self.report: CycleReport | None = None  # the newest
@@ -125,15 +130,16 @@ class Reconciler:
         world = self._observer.observe()
         planned = plan(world)
         self._keep_alive(world)
-        outcomes = self._applier.apply(planned, stopping)
-        faults = list(self._observer.faults)
+        faults_of_history = self._follow_revision(world)
+        outcomes = self._applier.apply(planned, stopping, origin_of(world))
+        faults = [*self._observer.faults, *faults_of_history]
         if not stopping():
             kept = self._applier.keep(planned)
             faults += [("state", kept)] if kept is not None else []
             self._keep_enforced(world)
         if any(_asks_secrets_again(outcome) for outcome in outcomes):
             self._observer.forget_secrets()
-        conditions = self._mark(planned)
+        conditions = self._mark(planned, world)
         report = CycleReport(
             self._memory.number,
             world,
@@ -142,7 +148,7 @@ class Reconciler:
             conditions,
             tuple(faults),
             self._clock.monotonic() - start,
-            self._age(planned),
+            (*self._age(planned), *self._unrecorded(outcomes, world.now)),
         )
         self._record(report)
         self._tell(report)
@@ -204,8 +210,11 @@ class Reconciler:
 
     # --- conditions -------------------------------------------------------------------------
 
-    def _mark(self, planned: Plan) -> Mapping[ResourceKey, Mapping[ConditionType, Condition]]:
+    def _mark(
+        self, planned: Plan, world: World
+    ) -> Mapping[ResourceKey, Mapping[ConditionType, Condition]]:
         before = self._memory.conditions
+        news: list[tuple[ResourceKey, Condition]] = []
         after: dict[ResourceKey, dict[ConditionType, Condition]] = {}
         for key, conditions in planned.conditions.items():
             old = before.get(key, {})
@@ -213,8 +222,29 @@ class Reconciler:
             for condition in conditions:
                 if _is_news(old.get(condition.type), condition):
                     self._tell_condition(key, condition)
+                    news.append((key, condition))
         self._memory.conditions = after
+        if self._journal is not None and world.not_leader is None:
+            self._journal.moved(news)  # what cannot be written is in the log
         return after
+
+    def _follow_revision(self, world: World) -> list[tuple[str, Fault]]:
+        if self._journal is None or world.not_leader is not None:
+            return []
+        fault = self._journal.follow(origin_of(world))
+        return [] if fault is None else [("history", fault)]
+
+    def _unrecorded(self, outcomes: tuple[Outcome, ...], now: float) -> Iterator[Idle]:
+        """Show what was held as it could not be recorded, since the first time in a row."""
+        held = [one for one in outcomes if one.held is not None and one.held.reason == NO_HISTORY]
+        if not held:
+            self._memory.unrecorded_since = None
+            return
+        since = self._memory.unrecorded_since or now
+        self._memory.unrecorded_since = since
+        for one in held:
+            message = "" if one.held is None else one.held.message
+            yield Idle(NO_HISTORY, one.step.key, since, message)
 
     def _tell_condition(self, key: ResourceKey, condition: Condition) -> None:
         self._log.info(

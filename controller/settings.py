@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 PREFIX: Final = "WMS_"
+ECS_METADATA: Final = "ECS_CONTAINER_METADATA_URI_V4"
 
 
 class BadSetting(ValueError):
@@ -84,6 +85,15 @@ class Settings:
     evidence_file: Path | None = None
     """Where the worker leaves its WARN-and-worse lines; read by what judges health."""
 
+    jmx_url: str | None = None
+    """Page of the worker's JMX agent, as http://127.0.0.1:9404/metrics; explains the lag."""
+
+    task_metadata_url: str | None = None
+    """Metadata endpoint of the ECS task; by default what ECS says in its own variable."""
+
+    cloudwatch: str | None = None
+    """off, emf (lines on standard output) or put (PutMetricData); by default emf on ECS."""
+
     http_host: str = "127.0.0.1"
     """Where /healthz, /readyz and /status listen."""
 
@@ -125,6 +135,13 @@ class Settings:
         return (self.leadership or ("lease" if self.state_table else "always")) == "lease"
 
     @property
+    def cloudwatch_mode(self) -> str:
+        """How CloudWatch is told: off, emf or put."""
+        if self.cloudwatch not in (None, "off", "emf", "put"):
+            raise BadSetting(f"WMS_CLOUDWATCH={self.cloudwatch!r}: write off, emf or put")
+        return self.cloudwatch or ("emf" if self.task_metadata_url else "off")
+
+    @property
     def loopback_only(self) -> bool:
         """Whether Connect, AWS and, where it is set, Kafka are on this machine."""
         addresses = [_host(self.connect_url), _host(self.aws_endpoint_url or "")]
@@ -157,6 +174,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
         text = source.get(name)
         if text is not None:
             found[field.name] = _convert(name, str(field.type), text)
+    if source.get(ECS_METADATA):
+        found.setdefault("task_metadata_url", source[ECS_METADATA])
     found.update({key: value for key, value in given.items() if value is not None})
     return Settings(**found)
 

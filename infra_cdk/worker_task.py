@@ -185,6 +185,7 @@ def controller_environment(config: FullEnvironmentConfig, storage: Storage) -> d
         "WMS_CONNECT_URL": f"http://127.0.0.1:{CONNECT_PORT}",
         "WMS_AWS_REGION": config.region,
         "WMS_LOG_FORMAT": "json",
+        "WMS_JMX_URL": f"http://127.0.0.1:{JMX_PORT}/metrics",
         "WMS_HTTP_PORT": str(HTTP_PORT),
         "WMS_METRICS_HOST": "0.0.0.0" if config.deployment.scrape_security_group else "127.0.0.1",
         "WMS_METRICS_PORT": str(METRICS_PORT),

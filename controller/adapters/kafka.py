@@ -38,6 +38,7 @@ from controller.core.faults import (
     Unavailable,
 )
 from controller.core.guards import PermittedDeletion
+from controller.core.lag import Newest, Place
 from controller.core.model import ABSENT, Absent, ObservedTopic, Snapshot, Unknown, topic_key
 from controller.core.redact import Redacted
 from controller.core.risk import RISKY
@@ -159,6 +160,12 @@ class KafkaAdmin:
         if not partitions:
             return frozenset()
         return self._read(lambda left: self._holding_records(partitions, left))
+
+    def newest(self, partitions: Mapping[str, int]) -> Mapping[str, Newest]:
+        """Ask for the end and for the newest timestamp of each partition: two requests."""
+        if not partitions:
+            return {}
+        return self._read(lambda left: self._newest(partitions, left))
 
     def group_members(self, group: str) -> int:
         """Ask by name first: a listing leaves out the groups that this principal may not see."""
@@ -288,16 +295,38 @@ class KafkaAdmin:
 
     def _holding_records(self, partitions: Mapping[str, int], left: float) -> frozenset[str]:
         end = time.monotonic() + left
-        places = [
-            TopicPartition(name, number)
-            for name, total in sorted(partitions.items())
-            for number in range(total)
-        ]
+        places = _places(partitions)
         first = self._offsets(places, OffsetSpec.earliest(), _left(end))  # type: ignore[no-untyped-call]
         after = self._offsets(places, OffsetSpec.latest(), _left(end))  # type: ignore[no-untyped-call]
         return frozenset(
             topic for topic, number in after if after[topic, number] > first[topic, number]
         )
+
+    def _newest(self, partitions: Mapping[str, int], left: float) -> dict[str, Newest]:
+        until = time.monotonic() + left
+        places = _places(partitions)
+        ends = self._listed(places, OffsetSpec.latest(), _left(until))  # type: ignore[no-untyped-call]
+        latest = self._listed(places, OffsetSpec.max_timestamp(), _left(until))  # type: ignore[no-untyped-call]
+        found: dict[str, Newest] = {}
+        for name, total in partitions.items():
+            end = [ends.get((name, number)) for number in range(total)]
+            top = [latest.get((name, number)) for number in range(total)]
+            if not any(one is None for one in (*end, *top)):
+                found[name] = _newest_of(end, top)
+        return found
+
+    def _listed(
+        self, places: list[TopicPartition], spec: OffsetSpec, left: float
+    ) -> dict[tuple[str, int], Any]:
+        futures = self._request(
+            "list_offsets",
+            lambda client: client.list_offsets(dict.fromkeys(places, spec), request_timeout=left),
+        )
+        answers = self._answers(futures, left)
+        return {
+            (place.topic, place.partition): None if isinstance(answer, Fault) else answer
+            for place, answer in answers.items()
+        }
 
     def _offsets(
         self, places: list[TopicPartition], spec: OffsetSpec, left: float
@@ -523,6 +552,27 @@ class KafkaAdmin:
 
 
 # --- values ---------------------------------------------------------------------------------
+
+
+def _places(partitions: Mapping[str, int]) -> list[TopicPartition]:
+    return [
+        TopicPartition(name, number)
+        for name, total in sorted(partitions.items())
+        for number in range(total)
+    ]
+
+
+def _newest_of(ends: list[Any], latest: list[Any]) -> Newest:
+    end = sum(one.offset for one in ends)
+    timed = [
+        (one.timestamp, number, one.offset)
+        for number, one in enumerate(latest)
+        if one.timestamp >= 0 and one.offset >= 0
+    ]
+    if not timed:
+        return Newest(end)
+    timestamp, partition, offset = max(timed)
+    return Newest(end, timestamp / 1000, Place(partition, offset))
 
 
 def _left(end: float) -> float:

@@ -7,8 +7,6 @@ first event hides that event from `increase()`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import product
 from typing import Final
 
@@ -22,29 +20,11 @@ from controller.core.faults import (
     Unavailable,
 )
 from controller.core.idle import IDLE_REASONS
+from controller.core.lag_metric import LAG_METRICS
+from controller.core.metric_family import Metric, MetricKind
 from controller.core.model import Kind
 from controller.core.restart import RESULTS as RESTART_RESULTS
 from controller.core.restart import restartable
-
-
-class MetricKind(StrEnum):
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One family; `values` are the label values known from the start, emitted at zero."""
-
-    name: str
-    kind: MetricKind
-    help: str
-    labels: tuple[str, ...] = ()
-    values: tuple[tuple[str, ...], ...] = ()
-    unit: str = ""
-    buckets: tuple[float, ...] = ()  # upper bounds of a histogram, in its unit
-
 
 RESULTS: Final = ("ok", "faulted", "crashed")
 ACTION_RESULTS: Final = (
@@ -61,7 +41,7 @@ _MEMORY: Final = ("Remember", "Forget")
 ACTIONS_BY_KIND: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.SECRET: ("WriteSecretFiles", "RemoveSecretFiles", *_MEMORY),
     Kind.WORKER: ("WriteReady", *_MEMORY),
-    Kind.LOGIN: ("ProbeLogin", *_MEMORY),
+    Kind.LOGIN: ("ProbeLogin", "CheckSource", *_MEMORY),
     Kind.TOPIC: ("CreateTopic", "AddPartitions", "AlterTopic", *_MEMORY),
     Kind.CONNECTOR: (
         "CreateConnector",
@@ -255,4 +235,5 @@ METRICS: Final = (
     NEXT_RESTART,
     REQUESTS,
     RECORDER_FAILURES,
+    *LAG_METRICS,
 )

@@ -214,6 +214,10 @@ class StagePolicy:
     repair_delay: float = 0.0  # before drift is written back
     repairs_per_hour: int | None = None  # of one resource, and bounces of one task; None: no limit
     lost_topics: LostTopics = LostTopics.HOLD
+    lag_interval: float = 60.0
+    read_source_timestamps: bool = False  # of each captured topic's newest row
+    shared_cluster: bool = False  # another named stage's topics are known to be here
+    allowed_sql: frozenset[str] = frozenset()  # texts that a connector may run on its database
 
 
 @dataclass(frozen=True, slots=True)

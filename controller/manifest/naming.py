@@ -163,6 +163,7 @@ def build_policy(
         interval=spec.intervals.cycle,
         secrets_interval=spec.intervals.secrets,
         listing_interval=spec.intervals.listing,
+        lag_interval=spec.intervals.lag,
         probe=spec.probe or usual,
         forbid_fallback=frozenset(spec.forbid_fallback),
         observe_only=spec.observe_only,
@@ -170,6 +171,9 @@ def build_policy(
         repair_delay=delay,
         repairs_per_hour=per_hour,
         lost_topics=spec.lost_topics,
+        read_source_timestamps=spec.read_source_timestamps,
+        shared_cluster=spec.shared_cluster,
+        allowed_sql=frozenset(spec.allowed_sql),
     )
     return policy, spec.defaults, _document("StagePolicy", checked.name, _policy_spec(spec, policy))
 
@@ -202,11 +206,16 @@ def _policy_spec(spec: StagePolicySpec, policy: StagePolicy) -> Document:
             "perHour": policy.repairs_per_hour,
         },
         "lostTopics": policy.lost_topics.value,
+        "readSourceTimestamps": spec.read_source_timestamps,
     }
     if spec.forbid_fallback:
         written["forbidFallback"] = sorted(policy.forbid_fallback)
     if spec.kafka_cluster_id is not None:
         written["kafkaClusterId"] = spec.kafka_cluster_id
+    if spec.shared_cluster:
+        written["sharedCluster"] = True
+    if spec.allowed_sql:
+        written["allowedSql"] = sorted(policy.allowed_sql)
     return written
 
 
@@ -214,12 +223,20 @@ def _policy_spec(spec: StagePolicySpec, policy: StagePolicy) -> Document:
 
 
 def build_topic(
-    checked: Checked[TopicSpec], stage: Stage, defaults: Defaults, report: Report
+    checked: Checked[TopicSpec],
+    stage: Stage,
+    defaults: Defaults,
+    report: Report,
+    *,
+    shared: bool = False,
 ) -> BuiltTopic | None:
+    """Read a topic; `shared` tells that another named stage is on its cluster."""
     before = report.count
     spec = checked.spec
     topic_class = _topic_class(spec)
     name = _topic_name(checked, topic_class, stage, report)
+    if shared and name is not None and topic_class is TopicClass.SCHEMA_HISTORY:
+        name = stage_name(name, stage, shared=True)
     partitions = _partitions(checked, topic_class, report)
     _check_texts(checked, spec.config, report)
     _report(checked, lint_topic(spec.config), report)
@@ -302,9 +319,11 @@ def _topic_name(
     return name
 
 
-def stage_name(name: str, stage: Stage) -> str:
-    """Add the namespace once: what was rendered has it already."""
-    return stage.topic(name)
+def stage_name(name: str, stage: Stage, *, shared: bool = False) -> str:
+    """Add the namespace once: what was rendered has it already; `shared` is of a history."""
+    full = stage.topic(name)
+    own_history = shared and full == stage.schema_history_topic
+    return stage.shared_schema_history_topic if own_history else full
 
 
 def topic_problem(name: str, stage: Stage) -> str | None:
@@ -353,7 +372,11 @@ def _with_defaults(
 
 
 def build_connector(
-    checked: Checked[ConnectorSpec], stage: Stage, overlay: str, report: Report
+    checked: Checked[ConnectorSpec],
+    stage: Stage,
+    overlay: str,
+    report: Report,
+    policy: StagePolicy,
 ) -> BuiltConnector | None:
     before = report.count
     spec = checked.spec
@@ -373,10 +396,11 @@ def build_connector(
     _check_ignored(checked, kind, report)
     _check_texts(checked, spec.config, report)
     texts = {
-        key: _named((checked, key, value), kind, stage, report)
+        key: _named((checked, key, value), kind, stage, report, policy)
         for key, value in sorted(spec.config.items())
     }
-    _report(checked, lint_connector(spec.class_, texts, overlay), report)
+    found = lint_connector(spec.class_, texts, overlay, policy.allowed_sql)
+    _report(checked, found, report)
     templates = _templates(checked, texts, report)
     if report.count > before:
         return None
@@ -491,6 +515,7 @@ def _named(
     kind: ConnectorClass,
     stage: Stage,
     report: Report,
+    policy: StagePolicy,
 ) -> str:
     """Put the stage into a value, in the few keys where it may stand."""
     checked, key, value = entry
@@ -499,7 +524,8 @@ def _named(
         name = stage.identifier.upper() if upper else stage.identifier
         return value.replace("${stage}", name)
     if key in kind.topic_keys:
-        name = stage_name(value, stage)
+        shared = policy.shared_cluster and key == HISTORY_KEY
+        name = stage_name(value, stage, shared=shared)
         problem = topic_problem(name, stage)
         if problem is not None:
             report.error(checked.key("config", key), f"spec.config.{key}", problem)

@@ -357,6 +357,9 @@ class Intervals:
     listing: float = _optional(
         Duration(1, 3600), 60.0, "Between two full listings, which show orphans."
     )
+    lag: float = _optional(
+        Duration(1, 3600), 60.0, "Between two looks at how far Kafka is behind the source."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,6 +397,21 @@ class StagePolicySpec:
         LostTopics.HOLD,
         "A data or heartbeat topic that was there and is gone: hold waits for a person, recreate "
         "makes it again, empty; a schema history is always held.",
+    )
+    shared_cluster: bool = _optional(
+        Truth(),
+        False,
+        "Another named stage is on this Kafka cluster, and that is meant: the schema history is "
+        "then called wms.schema-changes.STAGE.",
+    )
+    allowed_sql: tuple[str, ...] = _optional(
+        Texts(), (), "SQL that a connector's config may hold, each text exactly as written there."
+    )
+    read_source_timestamps: bool = _optional(
+        Truth(),
+        False,
+        "Read each captured topic's newest row for its source.ts_ms, and keep that number only: "
+        "the lag is then exact.",
     )
 
 

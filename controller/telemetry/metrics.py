@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
 
@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.registry import Collector
 
 from controller.core import metric
+from controller.core.lag_report import LagReport
+from controller.core.lag_values import lag_values
 from controller.core.metric import METRICS, STATUSES, Metric, MetricKind
 
 P = ParamSpec("P")
@@ -46,6 +48,7 @@ class PrometheusRecorder:
         self._revision: tuple[str, str] | None = None
         self._held = set(metric.HELD_REASONS)
         self._tried: set[str] = set()
+        self._lags: set[tuple[str, tuple[str, ...]]] = set()
 
     @_never_raises
     def cycle_started(self, at: float) -> None:
@@ -117,6 +120,16 @@ class PrometheusRecorder:
             self._of(metric.RESTARTS_TRIED).remove(name)
             self._of(metric.NEXT_RESTART).remove(name)
         self._tried = set(tries)
+
+    @_never_raises
+    def lag_set(self, report: LagReport, running: Collection[str]) -> None:
+        shown = dict(lag_values(report, running))
+        for (name, labels), value in shown.items():
+            family = self._families[name]
+            (family.labels(*labels) if labels else family).set(value)
+        for name, labels in self._lags - shown.keys():
+            self._families[name].remove(*labels)
+        self._lags = set(shown)
 
     @_never_raises
     def revision_set(self, revision: str, commit: str | None) -> None:

@@ -21,6 +21,7 @@ from controller.core.faults import (
     Unavailable,
 )
 from controller.core.guards import PermittedDeletion
+from controller.core.lag import Newest, Place
 from controller.core.model import ABSENT, Absent, ObservedTopic, Snapshot, Unknown, topic_key
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
@@ -69,6 +70,7 @@ class FakeTopic:
     replication_factor: int
     config: dict[str, str] = field(default_factory=dict)
     records: int = 0
+    written_at: float | None = None  # the newest of them
     settled: bool = True  # False: its config cannot be read yet
     hidden: int = 0  # so many observations still call it absent
 
@@ -147,6 +149,21 @@ class FakeKafka:
         return frozenset(
             name for name in partitions if name in self.topics and self.topics[name].records > 0
         )
+
+    def newest(self, partitions: Mapping[str, int]) -> Mapping[str, Newest]:
+        if not partitions:
+            return {}
+        self._ask("list_offsets")
+        self._ask("list_offsets")
+        return {
+            name: Newest(
+                self.topics[name].records,
+                self.topics[name].written_at,
+                Place(0, self.topics[name].records - 1) if self.topics[name].records else None,
+            )
+            for name in partitions
+            if name in self.topics and name not in self.denied
+        }
 
     def topic_names(self) -> frozenset[str]:
         self._ask("list_topics")
