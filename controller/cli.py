@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from controller.bootstrap import Parts, build, identity
+from controller.bootstrap import Parts, build, build_for_people, identity
 from controller.cli_manifests import app as manifests_app
+from controller.cli_verify import verify
 from controller.console import (
     Output,
     fail,
@@ -28,7 +29,7 @@ from controller.core.connector import release_record
 from controller.core.decision import Act, Stall, Wait
 from controller.core.faults import Fault
 from controller.core.hold import FREEZE_RECORD, suspend_record
-from controller.core.model import Json, Kind, ObservedConnector, ResourceKey, Revision
+from controller.core.model import Json, Kind, ResourceKey, Revision
 from controller.core.plan import plan as make_plan
 from controller.core.plan import probe_intent_record
 from controller.core.stage import RefusedStage, Stage
@@ -60,6 +61,7 @@ app = typer.Typer(
 )
 
 app.add_typer(manifests_app, name="manifests")
+app.command()(verify)
 
 StageOption = Annotated[str | None, typer.Option("--stage", "-s", help="WMS_STAGE")]
 OverlayOption = Annotated[str | None, typer.Option("--overlay", help="WMS_OVERLAY")]
@@ -97,6 +99,11 @@ def _settings(
 
 def _parts(stage: str | None, overlay: str | None = None, manifests: Path | None = None) -> Parts:
     return build(_settings(stage, overlay, manifests), settle=0.0)
+
+
+def _people(stage: str | None) -> Parts:
+    """Reach the stage from any machine: through its table, unless its state lies here."""
+    return build_for_people(_settings(stage))
 
 
 def _offline(
@@ -170,38 +177,47 @@ def schema() -> int:
 
 @app.command()
 def explain(
-    trace: Annotated[str, typer.Argument(help="a file, - for standard input, or connector/x")],
+    trace: Annotated[
+        str, typer.Argument(help="a file, - for standard input, or the name of a connector")
+    ],
     stage: StageOption = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Say what a trace means, whose fault it is, and what to do."""
     from controller.core.explain import explain_text, explanation_data, explanation_lines
 
-    explanation = explain_text(_trace_text(trace, stage))
-    if output is Output.TABLE:
-        print("\n".join(explanation_lines(explanation)))
+    connector = _connector_named(trace)
+    if connector is not None:
+        from controller.examine import examine
+
+        found = examine(_parts(stage), connector)
+        lines, data = tuple(found.lines()), found.data()
     else:
-        print_data(explanation_data(explanation), output)
+        explanation = explain_text(_trace_text(trace))
+        lines, data = explanation_lines(explanation), explanation_data(explanation)
+    if output is Output.TABLE:
+        print("\n".join(lines))
+    else:
+        print_data(data, output)
     return FINE
 
 
-def _trace_text(trace: str, stage: str | None) -> str:
+def _connector_named(text: str) -> ResourceKey | None:
+    """Take for a connector what is written as one, and a plain word that is no file."""
+    if text.startswith(f"{Kind.CONNECTOR}/"):
+        return _resource_key(text)
+    if text == "-" or "/" in text or Path(text).exists():
+        return None
+    return connector_key(text)
+
+
+def _trace_text(trace: str) -> str:
     if trace == "-":
         return sys.stdin.read(_LONGEST_TRACE)
-    if not trace.startswith("connector/"):
-        try:
-            return Path(trace).read_text(encoding="utf-8", errors="replace")[:_LONGEST_TRACE]
-        except OSError as error:
-            raise BadSetting(f"{trace} cannot be read: {error.strerror}") from error
-    key = _resource_key(trace)
-    seen = _parts(stage).connect.observe([key.name]).get(key)
-    if not isinstance(seen, ObservedConnector):
-        raise BadSetting(f"{trace} is not there, or Connect does not answer")
-    told = [seen.trace, *(task.trace for task in seen.tasks)]
-    text = "\n".join(one for one in told if one)
-    if not text:
-        raise BadSetting(f"{trace} has no trace: Connect says {seen.state}")
-    return text
+    try:
+        return Path(trace).read_text(encoding="utf-8", errors="replace")[:_LONGEST_TRACE]
+    except OSError as error:
+        raise BadSetting(f"{trace} cannot be read: {error.strerror}") from error
 
 
 _LONGEST_TRACE: Final = 1_000_000
@@ -287,32 +303,33 @@ def _compare(
 
 
 @app.command()
-def status(stage: StageOption = None, output: OutputOption = Output.TABLE) -> int:
+def status(
+    stage: StageOption = None,
+    output: OutputOption = Output.TABLE,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="show it anew every two seconds, until Ctrl-C")
+    ] = False,
+) -> int:
     """Show what the running controller says of every resource."""
-    settings = _settings(stage)
-    data = _ask_controller(settings)
+    if not watch:
+        return _show_status(stage, output)
+    from controller.watching import watch_lines
+
+    return watch_lines(lambda: _show_status(stage, output))
+
+
+def _show_status(stage: str | None, output: Output) -> int:
+    from controller.status_document import read_status
+
+    parts = _people(stage)
+    data, source = read_status(parts)
     if output is Output.TABLE:
+        if source != "process":
+            print(f"from {source}, written {max(0.0, parts.clock.now() - data['at']):.0f} s ago")
         print_status(data)
     else:
         print_data(data, output)
     return FINE
-
-
-def _ask_controller(settings: Settings) -> dict[str, Any]:
-    import json
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
-    url = f"http://{settings.http_host}:{settings.http_port}/status"
-    try:
-        with urlopen(url, timeout=settings.read_deadline) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except (URLError, OSError, ValueError) as error:
-        raise BadSetting(
-            f"no controller answers at {url} ({error}): is it running, and are WMS_HTTP_HOST and "
-            "WMS_HTTP_PORT its own?"
-        ) from error
 
 
 # --- acting -----------------------------------------------------------------------------------
@@ -392,7 +409,7 @@ def suspend(
 ) -> int:
     """Ask the controller to leave one resource alone for a while."""
     key = _resource_key(name)
-    until = _leave_word(_parts(stage), suspend_record(key), _parse_duration(duration), reason)
+    until = _leave_word(_people(stage), suspend_record(key), _parse_duration(duration), reason)
     print(f"{key} is left alone until {until}; `wmsctl unsuspend {key}` ends it earlier")
     return FINE
 
@@ -403,7 +420,7 @@ def unsuspend(
 ) -> int:
     """End a suspension."""
     key = _resource_key(name)
-    if not _take_back(_parts(stage), suspend_record(key)):
+    if not _take_back(_people(stage), suspend_record(key)):
         fail(f"{key} is not suspended")
         return FAULT
     print(f"{key} is looked after again")
@@ -417,7 +434,7 @@ def freeze(
     stage: StageOption = None,
 ) -> int:
     """Ask the controller to leave the whole stage alone for a while."""
-    parts = _parts(stage)
+    parts = _people(stage)
     until = _leave_word(parts, FREEZE_RECORD, _parse_duration(duration), reason)
     print(
         f"stage {parts.stage.name} is left alone until {until}; `wmsctl unfreeze` ends it earlier"
@@ -428,7 +445,7 @@ def freeze(
 @app.command()
 def unfreeze(stage: StageOption = None) -> int:
     """End a freeze."""
-    parts = _parts(stage)
+    parts = _people(stage)
     if not _take_back(parts, FREEZE_RECORD):
         fail(f"stage {parts.stage.name} is not frozen")
         return FAULT
@@ -444,7 +461,7 @@ def release(
     key = _resource_key(name)
     if key.kind is not Kind.CONNECTOR:
         raise typer.BadParameter(f"{name!r} is no connector")
-    _leave_word(_parts(stage), release_record(key.name), 86_400.0, "released")
+    _leave_word(_people(stage), release_record(key.name), 86_400.0, "released")
     print(f"{key} is resumed in the next cycle, as far as its guards allow; see `wmsctl status`")
     return FINE
 
@@ -453,7 +470,7 @@ def _leave_word(parts: Parts, record: str, seconds: float, reason: str) -> str:
     """Put what a person wants into the store; answer until when it holds."""
     ends = time.time() + seconds
     until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
-    value: dict[str, Json] = {**identity(), "who": _who(), "reason": reason, "until": until}
+    value: dict[str, Json] = {**identity(), "who": _who(parts), "reason": reason, "until": until}
     parts.store.put(record, value, expires=ends)
     return until
 
@@ -481,8 +498,8 @@ def accept(
         raise typer.BadParameter(f"{risk!r} is no risk: ordering, snapshot or data-loss")
     if seconds > 7 * 86_400:
         raise typer.BadParameter("a word lasts seven days at most")
-    parts = _parts(stage)
-    value: dict[str, Json] = {**identity(), "who": _who(), "risk": risk, "reason": reason}
+    parts = _people(stage)
+    value: dict[str, Json] = {**identity(), "who": _who(parts), "risk": risk, "reason": reason}
     parts.store.put(accept_record(key, action), value, expires=time.time() + seconds)
     print(f"action {action} of {key} is accepted for {duration}; see `wmsctl status`")
     return FINE
@@ -494,9 +511,9 @@ def probe(
     stage: StageOption = None,
 ) -> int:
     """Let the controller try a login again that was refused or doubtful."""
-    parts = _parts(stage)
+    parts = _people(stage)
     name = name.removeprefix("connector/").removeprefix("secret/")
-    value: dict[str, Json] = {**identity(), "who": _who()}
+    value: dict[str, Json] = {**identity(), "who": _who(parts)}
     parts.store.put(probe_intent_record(name), value, expires=time.time() + 3600)
     print(f"the login of {name} is tried once more in the next cycle; see `wmsctl status`")
     return FINE
@@ -562,6 +579,9 @@ def _resource_key(text: str) -> ResourceKey:
     return ResourceKey(Kind(kind), name)
 
 
-def _who() -> str:
+def _who(parts: Parts) -> str:
+    """Name the person: by AWS's word where the store is there, else as this machine does."""
+    if parts.settings.state_table:
+        return parts.caller.arn
     who = identity()
     return f"{who['user']}@{who['host']}"

@@ -195,6 +195,9 @@ def print_status(data: Mapping[str, Any]) -> None:
     else:
         for row in rows:
             print("\t".join(row))
+    for resource in data.get("resources") or []:
+        for line in _health_lines(resource):
+            print(line)
     for orphan in data.get("orphans") or []:
         print(f"orphan: {orphan}")
 
@@ -203,6 +206,15 @@ def _idle_text(idle: Mapping[str, Any]) -> str:
     since = datetime.fromtimestamp(idle["since"], UTC).isoformat(timespec="seconds")
     subject = idle["resource"] or "the whole stage"
     return f"not acting on {subject} since {since}: {idle['reason']}: {idle['message']}"
+
+
+def _health_lines(resource: Mapping[str, Any]) -> Iterator[str]:
+    """Say in full what Connect's RUNNING does not."""
+    for condition in resource.get("conditions") or []:
+        if condition["type"] == "Healthy" and condition["status"] != "True":
+            since = datetime.fromtimestamp(condition["since"], UTC).isoformat(timespec="seconds")
+            said = f"Healthy={condition['status']} since {since}: {condition['reason']}"
+            yield f"{resource['resource']} {said}: {condition['message']}"
 
 
 def _revision_text(data: Mapping[str, Any]) -> str:
@@ -219,11 +231,13 @@ def _status_row(resource: Mapping[str, Any]) -> tuple[str, str, str, str]:
 def _print_table(rows: list[tuple[str, str, str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for title in ("RESOURCE", "REASON", "CONDITIONS", "MESSAGE"):
         table.add_column(title, overflow="fold")
-    for row in rows:
-        style = "green" if row[1] == "InSync" else "yellow"
-        table.add_row(row[0], f"[{style}]{row[1]}[/]", row[2], row[3])
+    for name, reason, told, message in rows:
+        well = reason == "InSync" and "Healthy=False" not in told
+        style = "green" if well else "yellow"
+        table.add_row(name, Text(reason, style), told, Text(message))
     Console().print(table)
