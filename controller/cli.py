@@ -208,7 +208,7 @@ def _connector_named(text: str) -> ResourceKey | None:
         return _resource_key(text)
     if text == "-" or "/" in text or Path(text).exists():
         return None
-    return connector_key(text)
+    return ResourceKey(Kind.CONNECTOR, text)
 
 
 def _trace_text(trace: str) -> str:

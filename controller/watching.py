@@ -21,7 +21,7 @@ def watch_lines(show: Callable[[], int]) -> int:
     try:
         while True:
             if sys.stdout.isatty():
-                print(_CLEAR, end="")
+                sys.stdout.write(_CLEAR)
             try:
                 show()
             except (BadSetting, Fault) as error:
