@@ -1,0 +1,55 @@
+"""`wmsctl verify`: the last step of a deploy."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Annotated
+
+from typer import Option
+
+from controller.bootstrap import build_for_people
+from controller.console import Output, print_data
+from controller.settings import read_settings
+
+FINE = 0
+FAULT = 1
+
+
+def verify(
+    stage: Annotated[str | None, Option("--stage", "-s", help="WMS_STAGE")] = None,
+    revision: Annotated[
+        str | None, Option(help="must be in force, as `validate` and `manifests push` name it")
+    ] = None,
+    commit: Annotated[str | None, Option(help="must be in force; its beginning is enough")] = None,
+    within: Annotated[
+        float, Option(help="seconds: so old the newest event or heartbeat may be")
+    ] = 120.0,
+    timeout: Annotated[float, Option(help="seconds until it gives up")] = 300.0,
+    output: Annotated[Output, Option("--output", "-o", help="form of the answer")] = Output.TABLE,
+) -> int:
+    """Wait until the revision is in force, connectors run and get somewhere, topics are right."""
+    from controller.status_document import read_status
+    from controller.verify import Expected, wait_until_good
+
+    parts = build_for_people(read_settings(stage=stage))
+    verdict = wait_until_good(
+        lambda: read_status(parts)[0],
+        Expected(revision, commit, within),
+        clock=parts.clock,
+        wait=lambda seconds: void(threading.Event().wait(seconds)),
+        timeout=timeout,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if output is not Output.TABLE:
+        print_data(verdict.data(), output)
+        return FINE if verdict.ok else FAULT
+    for check in verdict.checks:
+        print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.message}")
+    for warning in verdict.warnings:
+        print(f"warning: {warning}")
+    print(f"{'verified' if verdict.ok else 'not verified'} after {verdict.seconds:.0f} s")
+    return FINE if verdict.ok else FAULT
+
+
+def void(_value: object) -> None: ...
