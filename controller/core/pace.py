@@ -108,18 +108,23 @@ def spent(act: Act, pace: Pace, limit: int) -> tuple[float, ...]:
 
 
 def explain_spent(act: Act, pace: Pace, limit: int) -> str:
-    """Say what each side wants."""
-    if is_repair(act) and len(pace.repairs) >= limit:
-        wants = "; ".join(_side(change) for change in act.diff[:MOST_SHOWN]) or act.message
-        more = ", ..." if len(act.diff) > MOST_SHOWN else ""
+    """Say how often it was, and of a repair what each side wants."""
+    if not is_repair(act) or len(pace.repairs) < limit:
         return (
-            f"repaired {len(pace.repairs)} times within an hour and different again: somebody "
-            f"else writes it too. {wants}{more}"
+            f"its task was bounced {len(pace.bounces)} times within an hour, by repairs, commits, "
+            f"rotations and restarts together. {_sides(act)}"
         )
     return (
-        f"its task was bounced {len(pace.bounces)} times within an hour, by repairs, commits, "
-        f"rotations and restarts together: {act.message}"
+        f"repaired {len(pace.repairs)} times within an hour and different again: somebody else "
+        f"writes it too. {_sides(act)}"
     )
+
+
+def _sides(act: Act) -> str:
+    if not is_repair(act) or not act.diff:
+        return act.message
+    more = f"; and {len(act.diff) - MOST_SHOWN} more" if len(act.diff) > MOST_SHOWN else ""
+    return "; ".join(_side(change) for change in act.diff[:MOST_SHOWN]) + more
 
 
 def _side(change: Change) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from controller.core.accept import apply_consent
@@ -70,6 +70,7 @@ from controller.core.restart_case import (
     keep_cases,
     resume_hold,
 )
+from controller.core.rotation import rotation_in
 from controller.core.secret_path import named_fields
 from controller.core.snapshot_phase import (
     Phase,
@@ -358,7 +359,19 @@ def _connector_steps(world: World, resolutions: Mapping[str, Resolution]) -> Ite
     for manifest in _connectors(world):
         resolution = resolutions[manifest.name]
         decision = hold_undelivered(_decide_connector(manifest, resolution, world), world)
-        yield _step(manifest.key, manifest.generation, decision, world, manifest)
+        step = _step(manifest.key, manifest.generation, decision, world, manifest)
+        yield _rotate_first(step, resolution.desired, world)
+
+
+def _rotate_first(step: Step, desired: DesiredConnector | Unresolved, world: World) -> Step:
+    observed = world.connectors.get(step.key)
+    if isinstance(desired, Unresolved) or not isinstance(observed, ObservedConnector):
+        return step
+    act = rotation_in(step.decision, desired, observed, world.root)
+    decision = hold(act, step.standing) if act is not None else None
+    if not isinstance(decision, Act):
+        return step
+    return replace(step, decision=draw(decision, step.standing))
 
 
 def _restart_steps(

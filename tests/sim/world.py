@@ -41,6 +41,7 @@ from controller.core.model import (
 )
 from controller.core.secret_path import named_fields
 from controller.core.stage import Stage
+from controller.journal import Journal
 from controller.leadership import Always, Leadership
 from controller.loop import Loop, Wake
 from controller.observe import Manifests, Observer, Scope
@@ -137,6 +138,7 @@ class SimWorld:
     snapshots: int = 0
     commits: int = 1  # of manifests
     listening: bool = False  # to what every report would print
+    streaming: bool = True  # False: a task is busy with a snapshot and commits nothing
     connect_may_run: bool = True  # False: an outage that the files do not end
 
     def __post_init__(self) -> None:
@@ -250,7 +252,8 @@ class SimWorld:
                 if self._started.get((name, number)) != task.starts:
                     self._started[name, number] = task.starts
                     task.trace = self._start_task(task.config)
-                if task.trace is None and connector.target == "RUNNING" and not connector.trace:
+                works = task.trace is None and connector.target == "RUNNING"
+                if works and self.streaming and not connector.trace:
                     self._stream(name, connector.config)
 
     def _start_task(self, config: Mapping[str, str]) -> str | None:
@@ -496,6 +499,7 @@ class Controller:
         kafka = _Kafka(world, "kafka", world.kafka)
         files = _Files(world, "files", self.files)
         self.leadership = self.leading(store, self.name)
+        journal = Journal(store, world.clock, f"controller {self.name}")
         self.manifests = Manifests(_Source(world), lambda _folder: world.revision(), ValueError)
         self.observer = Observer(
             Scope(world.stage, ROOT),
@@ -517,6 +521,7 @@ class Controller:
             clock=world.clock,
             jitter=lambda: 1.0,
             leadership=self.leadership,
+            journal=journal,
             telling=acting_lines(log),
             told=action_lines(log),
         )
@@ -529,6 +534,7 @@ class Controller:
             log=log,
             identity={"host": self.name},
             leadership=self.leadership,
+            journal=journal,
         )
         self.loop = Loop(
             cycle=self.reconciler.run_cycle,
