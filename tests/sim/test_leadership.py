@@ -71,6 +71,15 @@ class Pair:
             self.world.clock.sleep(1.0)
             self.world.work()
 
+    def awaken(self, awake: Controller, seconds: float) -> Callable[[], object]:
+        """Let the other one run, while the one whose effect this is stands still."""
+
+        def run() -> None:
+            if self.acting != awake.name:
+                self.run(seconds, awake)
+
+        return run
+
     def settle(self, *controllers: Controller) -> None:
         for _ in range(60):
             self.run(5, *controllers)
@@ -260,9 +269,7 @@ def test_whatever_happens_to_two_controllers_there_is_one_writer_and_an_end(seed
             pair.pause_at = len(pair.world.effects) + dice.randrange(12)
             asleep = dice.choice([pair.one, pair.two])
             awake = pair.two if asleep is pair.one else pair.one
-            pair.meanwhile = lambda awake=awake: (  # type: ignore[misc]
-                pair.acting != awake.name and pair.run(dice.choice([10, 100]), awake)
-            )
+            pair.meanwhile = pair.awaken(awake, dice.choice([10, 100]))
     pair.world.store.broken = None
     pair.pause_at = -1
     pair.settle()

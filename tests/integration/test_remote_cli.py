@@ -1,0 +1,173 @@
+"""`wmsctl` on an engineer's machine: through the stage's table and bucket, with AWS's own names."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller import cli
+from controller.adapters.clock import SystemClock
+from controller.adapters.state_dynamodb import StateTable, client_factory
+from controller.status_document import StatusDocument
+from devstack.port import free_port
+from tests.tables import aws_client, make_table
+from tests.unit.test_verify import REVISION, good
+
+TABLE = "wms-connector-feat-x-state"
+ARN = "arn:aws:sts::123456789012:"
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> StateTable:
+    """The table of stage feat-x as its stack makes it, and a machine that has nothing else."""
+    client = aws_client("dynamodb", aws_url)
+    if TABLE in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=TABLE)
+    make_table(aws_url, TABLE)
+    monkeypatch.setenv("WMS_STAGE", "feat-x")
+    monkeypatch.setenv("WMS_AWS_ENDPOINT_URL", aws_url)
+    monkeypatch.setenv("WMS_HTTP_PORT", str(free_port()))
+    make = client_factory(region="us-east-1", endpoint_url=aws_url)
+    return StateTable(TABLE, make, clock=SystemClock())
+
+
+def published(store: StateTable, **changes: Any) -> None:
+    document = {**good(), "stage": "feat-x", "at": time.time(), **changes}
+    assert StatusDocument(store, SystemClock()).offer(document) is None
+
+
+def test_the_status_comes_from_the_table(
+    store: StateTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(store)
+    assert cli.main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert f"from table {TABLE}" in told
+    assert "connector/wms-oracle-cdc" in told
+
+
+def test_without_any_status_it_says_what_to_look_for(
+    store: StateTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert store.published("status") is None
+    assert cli.main(["status"]) == 1
+    assert "is its service running?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "record"),
+    [
+        (
+            ["suspend", "connector/x", "--for", "1h", "--reason", "night"],
+            "intent/suspend:connector/x",
+        ),
+        (["freeze", "--for", "1h", "--reason", "night"], "intent/freeze"),
+        (["release", "connector/x"], None),
+        (
+            [
+                "accept",
+                "connector/x",
+                "snapshot",
+                "--action",
+                "a1",
+                "--for",
+                "2h",
+                "--reason",
+                "night",
+            ],
+            None,
+        ),
+        (["probe", "x"], None),
+    ],
+)
+def test_a_persons_word_is_kept_under_the_name_that_aws_gives_them(
+    store: StateTable, arguments: list[str], record: str | None
+) -> None:
+    assert cli.main(arguments) == 0
+    [(key, found)] = store.load().items()
+    assert record in (None, key)
+    assert str(found.value["who"]).startswith(ARN)
+    assert found.expires is not None
+
+
+def test_what_was_asked_can_be_taken_back(store: StateTable) -> None:
+    assert cli.main(["freeze", "--for", "1h", "--reason", "night"]) == 0
+    assert cli.main(["unfreeze"]) == 0
+    assert store.load() == {}
+    assert cli.main(["unfreeze"]) == 1
+
+
+def test_a_deploy_is_verified_through_the_table(
+    store: StateTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(store)
+    arguments = ["verify", "--timeout", "3", "--revision"]
+    assert cli.main([*arguments, REVISION, "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+    assert cli.main([*arguments, "another"]) == 1
+    assert "not verified" in capsys.readouterr().out
+
+
+def test_a_status_is_written_when_it_says_something_new_and_seldom_else(store: StateTable) -> None:
+    class Clock(SystemClock):
+        at = 0.0
+
+        def monotonic(self) -> float:
+            return self.at
+
+    clock = Clock()
+    document = StatusDocument(store, clock)
+
+    def offer(moment: float, **changes: Any) -> object:
+        clock.at = moment
+        assert document.offer({**good(), **changes}) is None
+        found = store.published("status")
+        return None if found is None else found["at"]
+
+    assert offer(0, at=1) == 1
+    assert offer(10, at=2) == 1, "nothing new"
+    assert offer(12, at=3, converged=False) == 3
+    assert offer(13, at=4, converged=True) == 3, "too soon"
+    assert offer(15, at=5, converged=True) == 5
+    assert offer(50, at=6, converged=True) == 6, "it grew old"
+
+
+def test_manifests_are_pushed_listed_and_rolled_back(
+    store: StateTable,
+    aws_url: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert store.load() == {}
+    bucket = "wms-feat-x-manifests-123456789012"
+    aws_client("s3", aws_url).create_bucket(Bucket=bucket)
+    folder = tmp_path / "manifests"
+    for source in (REPOSITORY / "manifests").rglob("*.yaml"):
+        target = folder / source.relative_to(REPOSITORY / "manifests")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    push = ["manifests", "push", "-m", str(folder), "-o", "json", "--commit", "a" * 40]
+    assert cli.main(push) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert (first["sequence"], first["switched"]) == (1, True)
+    assert first["who"].startswith(ARN)
+    (folder / "base" / "zz.yaml").write_text("kind: Nothing\n")
+    assert cli.main(push) == 1, "what is wrong is never pushed"
+    (folder / "base" / "zz.yaml").write_text("# a remark\n")
+    assert cli.main([*push, "--reason", "a remark"]) == 0
+    capsys.readouterr()
+    assert cli.main(["manifests", "rollback"]) == 0
+    assert "sequence 3" in capsys.readouterr().out
+    assert cli.main(["manifests", "list", "-o", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["sequence"], row["inForce"]) for row in rows] == [
+        (3, True),
+        (2, False),
+        (1, False),
+    ]
+    assert rows[0]["object"] == first["object"]
