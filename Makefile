@@ -10,7 +10,7 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header 
 CONFIG ?= infra_cdk/examples/config.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check unit bench synth images format lock lock-jars clean
+.PHONY: help setup demo up test check unit bench synth images format metrics lock lock-jars clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -56,6 +56,9 @@ images: setup ## build both images, run them, prove what is claimed of them; wri
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+
+metrics: $(STAMP) ## write docs/metrics.md, the reference of all metrics
+	@$(BIN)/python -m controller.telemetry.reference > docs/metrics.md
 
 lock: $(STAMP) ## renew the locks of Python packages (a maintainer's command)
 	@$(BIN)/python -m pip install --quiet uv

@@ -9,6 +9,7 @@ import getpass
 import hashlib
 import random
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -44,11 +45,15 @@ from controller.ports import (
     WorkerEvidence,
 )
 from controller.settings import BadSetting, Settings
+from controller.telemetry.log import Lines
 
 if TYPE_CHECKING:
     from controller.adapters.caller import Caller
     from controller.adapters.connect_watch import ConnectStatusWatch
     from controller.adapters.manifests_s3 import Enforced, ManifestBucket
+    from controller.reconciler import Log
+    from controller.telemetry.cloudwatch import CloudWatch
+    from controller.telemetry.metrics import PrometheusRecorder
 
 CLIENT_ID = "wms-connector-controller"
 
@@ -170,6 +175,44 @@ class Parts:
         except ValueError as error:
             raise BadSetting(f"WMS_JMX_URL or WMS_TASK_METADATA_URL: {error}") from error
         return LagObserver(self.clock, tail=self.topic_tail, beans=beans, containers=containers)
+
+    def cloudwatch(self, recorder: PrometheusRecorder, log: Log) -> CloudWatch | None:
+        """Answer the one who tells CloudWatch, where somebody wants that."""
+        from controller.telemetry.cloudwatch import CloudWatch, Teller, emf_sender, put_sender
+
+        mode = self.settings.cloudwatch_mode
+        if mode == "off":
+            return None
+        send = (
+            emf_sender(self.stage.name, Lines(sys.stdout).write)
+            if mode == "emf"
+            else put_sender(self.stage.name, self._put_metric_data)
+        )
+        teller = Teller(recorder.registry, self.clock.now)
+
+        def lost(why: str) -> None:
+            recorder.cloudwatch_lost()
+            log.warning("cloudwatch not told", error=why)
+
+        return CloudWatch(teller, send, now=self.clock.now, lost=lost)
+
+    def _put_metric_data(self, **call: Any) -> None:
+        self._cloudwatch_client.put_metric_data(**call)
+
+    @cached_property
+    def _cloudwatch_client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        settings = self.settings
+        return boto3.client(
+            "cloudwatch",
+            region_name=settings.aws_region,
+            endpoint_url=settings.aws_endpoint_url,
+            config=Config(
+                connect_timeout=3, read_timeout=5, retries={"max_attempts": 2, "mode": "standard"}
+            ),
+        )
 
     def topic_tail(self, line: str) -> Tail:
         from controller.adapters.topic_tail import TopicTail

@@ -85,6 +85,8 @@ class Daemon:
         self._stop = stop
         self._wake = Wake()
         self._watch: Watch | None = None
+        self._recorder = recorder
+        self._cloudwatch = parts.cloudwatch(recorder, log)
         self._watched: str | None = None
         self._ready = False
         self._document = StatusDocument(parts.store, parts.clock)
@@ -109,7 +111,7 @@ class Daemon:
             jitter=jitter,
             log=log,
             started=recorder.cycle_started,
-            ended=recorder.cycle_ended,
+            ended=self._ended,
         )
         recorder.follow_pulse(lambda: parts.clock.now() - self._age())
         self._servers = (
@@ -134,6 +136,8 @@ class Daemon:
         self._log.info(
             "started", stage=self._parts.stage.name, overlay=self._parts.overlay, pid=os.getpid()
         )
+        if self._cloudwatch is not None:
+            self._cloudwatch.start()
         loop = threading.Thread(target=self._loop.run, name="loop", daemon=True)
         loop.start()
         threading.Thread(target=self._keep_leading, name="lease", daemon=True).start()
@@ -156,6 +160,8 @@ class Daemon:
             self._reconciler.say_goodbye()
         if self._watch is not None:
             self._watch.stop()
+        if self._cloudwatch is not None:
+            self._cloudwatch.stop()
         for server in self._servers:
             server.stop()
         self._log.info("stopped", abandoned=loop.is_alive())
@@ -190,6 +196,11 @@ class Daemon:
         fault = self._document.offer(self.status())
         if fault is not None:
             self._log.warning("status not written", reason=fault.reason, message=fault.message)
+
+    def _ended(self, result: str, seconds: float, at: float) -> None:
+        self._recorder.cycle_ended(result, seconds, at)
+        if self._cloudwatch is not None:
+            self._cloudwatch.cycle_ended()
 
     def _follow(self, report: CycleReport) -> None:
         """Follow Connect's status topic on the cluster that the broker string leads to now."""

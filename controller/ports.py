@@ -285,6 +285,10 @@ class Recorder(Protocol):
         """Must take, by connector, the tries since it was well and when the next is due."""
         ...
 
+    def observation_set(self, up: Mapping[str, bool], fallbacks: int, whole: float | None) -> None:
+        """Must take None for the time where not everything was seen, and keep the one before."""
+        ...
+
     def lag_set(self, report: LagReport, running: Collection[str]) -> None:
         """Must show no number of what cannot be seen, nor of one that is not declared running."""
         ...

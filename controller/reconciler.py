@@ -289,6 +289,11 @@ class Reconciler:
             _record_outcome(recorder, outcome)
         recorder.held_set(held_reasons(report.plan))
         recorder.idle_set(idle_ages(report))
+        recorder.observation_set(
+            _answered(report.world),
+            sum(getattr(one, "fallback", False) for one in report.world.secrets.values()),
+            report.world.now if report.complete else None,
+        )
         recorder.lag_set(report.world.lag, _running(report.world))
         recorder.orphans_set(len(report.plan.orphans))
         for failure, result in verdicts(report.world.records, report.plan.memory):
@@ -347,6 +352,15 @@ def _system(applied: Applied) -> str:
     if is_own(applied.action):
         return "own"
     return "kafka" if applied.key.kind is Kind.TOPIC else "connect"
+
+
+def _answered(world: World) -> Mapping[str, bool]:
+    secrets = world.secrets.values()
+    return {
+        "connect": world.connectors.fault is None,
+        "kafka": world.topics.fault is None,
+        "secrets": not any(isinstance(one, Unknown) for one in secrets),
+    }
 
 
 def _running(world: World) -> frozenset[str]:

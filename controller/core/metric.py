@@ -206,6 +206,25 @@ REQUESTS: Final = Metric(
     ("system",),
     _each(SYSTEMS),
 )
+UP: Final = Metric(
+    "wms_up",
+    MetricKind.GAUGE,
+    "1 when this system answered in the newest cycle, else 0.",
+    ("system",),
+    _each(SYSTEMS),
+)
+LAST_OBSERVATION: Final = Metric(
+    "wms_last_observation_timestamp_seconds",
+    MetricKind.GAUGE,
+    "Newest cycle that saw everything, in seconds since the epoch; 0 before the first.",
+    unit="seconds",
+)
+SECRET_FALLBACKS: Final = Metric(
+    "wms_secret_fallbacks", MetricKind.GAUGE, "Secrets in use from the default path."
+)
+CLOUDWATCH_LOST: Final = Metric(
+    "wms_cloudwatch_lost_total", MetricKind.COUNTER, "Messages that CloudWatch did not take."
+)
 RECORDER_FAILURES: Final = Metric(
     "wms_recorder_failures_total",
     MetricKind.COUNTER,
@@ -234,6 +253,10 @@ METRICS: Final = (
     RESTARTS_TRIED,
     NEXT_RESTART,
     REQUESTS,
+    UP,
+    LAST_OBSERVATION,
+    SECRET_FALLBACKS,
+    CLOUDWATCH_LOST,
     RECORDER_FAILURES,
     *LAG_METRICS,
 )

@@ -122,6 +122,18 @@ class PrometheusRecorder:
         self._tried = set(tries)
 
     @_never_raises
+    def observation_set(self, up: Mapping[str, bool], fallbacks: int, whole: float | None) -> None:
+        for system, answered in up.items():
+            self._of(metric.UP).labels(system).set(1 if answered else 0)
+        self._of(metric.SECRET_FALLBACKS).set(fallbacks)
+        if whole is not None:
+            self._of(metric.LAST_OBSERVATION).set(whole)
+
+    @_never_raises
+    def cloudwatch_lost(self) -> None:
+        self._of(metric.CLOUDWATCH_LOST).inc()
+
+    @_never_raises
     def lag_set(self, report: LagReport, running: Collection[str]) -> None:
         shown = dict(lag_values(report, running))
         for (name, labels), value in shown.items():
