@@ -82,6 +82,7 @@ class _Patient:
             or self._without_topic()
             or self._by_the_log()
             or self._frozen()
+            or self._without_kafka()
         )
         return told or self._running()
 
@@ -200,6 +201,13 @@ class _Patient:
             "move them. Look for a transaction in the source that is open as long, then at the "
             "worker's log; a restart of the task is safe",
         )
+
+    def _without_kafka(self) -> Verdict | None:
+        fault = self.world.topics.fault
+        if fault is None:
+            return None
+        said = f"RUNNING, but Kafka does not answer us, so nothing is known: {fault.message}"
+        return Status.UNKNOWN, "KafkaUnreachable", said
 
     def _must_move(self) -> bool:
         """Whether heartbeats move the offset of a source in which nobody writes."""
