@@ -69,10 +69,10 @@ class Image:
     def claim(self, sentence: str, contradiction: str = "") -> None:
         if contradiction:
             self.refuted.append(f"{sentence}: {contradiction}")
-            print(f"  NO  {sentence}: {contradiction}", flush=True)
+            print(f"  NO  {self.target:10}  {sentence}: {contradiction}", flush=True)
         else:
             self.proved.append(sentence)
-            print(f"  ok  {sentence}", flush=True)
+            print(f"  ok  {self.target:10}  {sentence}", flush=True)
 
     def __str__(self) -> str:
         return f"{self.target}: {self.size / 1e6:.0f} MB unpacked, built in {self.seconds:.0f} s"
@@ -98,7 +98,7 @@ def build_and_prove() -> list[Image]:
         with _planted() as canary:
             images = {target: _build(engine, target) for target in TARGETS}
         for image in images.values():
-            print(f"{image.target}, as it lies there", flush=True)
+            print(f"looking into {image.target} ...", flush=True)
             _look_inside(engine, image, canary)
         with Stack((), ready=False, logs=FOLDER / "logs") as stack:
             _run(engine, stack, images)
@@ -191,7 +191,7 @@ def _run(engine: Engine, stack: Stack, images: Mapping[str, Image]) -> None:
     folders = _Task.make(stack.folder / "task")
     connect, controller = images["connect"], images["controller"]
     ports = {name: free_port() for name in ("connect", "jmx", "http", "metrics")}
-    print("connect, running", flush=True)
+    print("running both beside the local stack ...", flush=True)
     _try_to_write(engine, connect, folders.connect(connect.id))
     _try_java(engine, connect, folders)
     run = folders.connect(connect.id, _connect_environment(ports))
@@ -201,7 +201,6 @@ def _run(engine: Engine, stack: Stack, images: Mapping[str, Image]) -> None:
     healthy = _healthy(engine, folders.connect(connect.id), ports)
     connect.claim("it counts as healthy while it waits", "" if healthy else "its check fails")
 
-    print("controller, running", flush=True)
     _try_to_write(engine, controller, folders.controller(controller.id))
     _copy_manifests(folders.controller_tmp)
     environment = _controller_environment(stack, ports)
