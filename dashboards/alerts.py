@@ -18,6 +18,8 @@ from dashboards.catalog import debezium
 JMX_ONLY: Final = (
     "Only the worker's JMX agent knows it, and CloudWatch is told what the controller knows."
 )
+# The other reasons have alerts of their own, or belong to a controller that stands by.
+LEFT_ALONE: Final = ("Frozen", "Suspended", "ObserveOnly", "Contended", "NoStateStore")
 CONNECTOR: Final = {"kind": "connector", "name": "wms-oracle-cdc"}
 
 
@@ -161,6 +163,25 @@ ALERTS: Final = (
             _gauge(metric.HELD, "0x30", "20m", reason="AcceptanceRequired"),
         ),
         twin="Held",
+    ),
+    Alert(
+        "NotActing",
+        f'{metric.NOT_ACTING.name}{{reason=~"{"|".join(LEFT_ALONE)}"}} > 3600',
+        "1m",
+        "notice",
+        "Something has been left alone for an hour: {{ $labels.reason }}.",
+        (
+            _gauge(
+                metric.NOT_ACTING,
+                "0+60x90",
+                "80m",
+                rings={"reason": "Contended"},
+                reason="Contended",
+            ),
+            _gauge(metric.NOT_ACTING, "0+60x30 0x60", "80m", reason="Frozen"),
+            _gauge(metric.NOT_ACTING, "0+60x90", "80m", reason="NotLeader"),
+        ),
+        twin="NotActing",
     ),
     Alert(
         "NotSynced",

@@ -122,6 +122,12 @@ CONTROLLER: Final = Board(
                     (f"{of(metric.HELD)} > 0", "{{stage}} {{reason}}"),
                 ),
                 panel(
+                    "Not acting, by reason",
+                    "For how long something has been left alone, the oldest case.",
+                    (f"{of(metric.NOT_ACTING)} > 0", "{{stage}} {{reason}}"),
+                    unit="s",
+                ),
+                panel(
                     "Faults",
                     "Faults of other systems in five minutes.",
                     (

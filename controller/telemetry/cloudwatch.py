@@ -33,7 +33,7 @@ _CONDITIONS: Final = (
     (told.NOT_READY, "Ready"),
     (told.NOT_HEALTHY, "Healthy"),
 )
-_IDLE: Final = ("Frozen", "Suspended", "ObserveOnly", "Contended", "NoActiveController")
+_IDLE: Final = ("Frozen", "Suspended", "ObserveOnly", "Contended", "NoStateStore")
 
 
 @dataclass(frozen=True, slots=True)
