@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from controller.bootstrap import Parts, build, identity, jitter
 from controller.core.model import Json
+from controller.core.protection import unprotected
 from controller.core.stage import RefusedStage
 from controller.loop import Loop, Wake, watch_pulse
 from controller.ports import Watch
@@ -245,4 +246,13 @@ class Daemon:
             nothing: dict[str, Json] = {"stage": self._parts.stage.name, "cycle": 0}
             return nothing
         told = describe(report, manifests.refusal, manifests.since)
+        open_to_all = unprotected(
+            self._parts.settings.kafka_security, self._parts.observer.kafka.line
+        )
+        if open_to_all is not None:
+            told["warnings"] = [*_listed(told["warnings"]), open_to_all]
         return {**told, "leadership": self._parts.leadership.describe()}
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
