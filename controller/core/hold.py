@@ -110,7 +110,7 @@ def keep_drift(decision: Decision, standing: Standing) -> Iterator[Remember | Fo
             yield Forget(name)
         return
     act = decision if isinstance(decision, Act) else decision.held
-    known = drift_since(standing.records, standing.key, generation) is not None
+    known = drift_since(standing.records, standing.key, generation, standing.now) is not None
     if act is not None and is_repair(act) and standing.repair_delay > 0 and not known:
         yield Remember(name, {"since": standing.now, "generation": generation})
 
@@ -203,7 +203,7 @@ def _stalled(decision: Act, standing: Standing) -> Hold:
 
 def _suspension_ended(decision: Act, standing: Standing) -> Hold:
     """Show for one interval what is about to be written; people may have forgotten by now."""
-    since = idle_since(standing.records, "SuspensionEnded", standing.key)
+    since = idle_since(standing.records, "SuspensionEnded", standing.key, standing.now)
     if since is None:
         if not was_held(standing.records, standing.key):
             return None
@@ -256,8 +256,9 @@ def _delayed(decision: Act, standing: Standing) -> Hold:
     """Give people the time to see drift, and to finish what they do, before it is undone."""
     if not is_repair(decision) or _is_urgent(decision, standing) or _is_start(decision, standing):
         return None
-    since = drift_since(standing.records, standing.key, standing.track.generation)
-    since = standing.now if since is None else min(since, standing.now)
+    generation, now = standing.track.generation, standing.now
+    since = drift_since(standing.records, standing.key, generation, now)
+    since = now if since is None else since
     left = since + standing.repair_delay - standing.now
     if left <= 0:
         return None

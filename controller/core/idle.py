@@ -31,6 +31,7 @@ IDLE_REASONS: Final = (
     "Stalled",
     "StaleRevision",
     "NoStateStore",
+    "NoHistory",
 )
 _FROM_DECISIONS: Final = ("Contended", "SuspensionEnded")
 
@@ -105,15 +106,15 @@ def _of_decisions(decisions: Iterable[tuple[ResourceKey, Decision]]) -> Iterator
 
 
 def _since(world: World, reason: str, key: ResourceKey | None) -> float:
-    since = idle_since(world.records, reason, key)
-    return world.now if since is None else min(since, world.now)
+    since = idle_since(world.records, reason, key, world.now)
+    return world.now if since is None else since
 
 
 def keep_idle(found: Iterable[Idle], records: Records) -> Iterator[Remember | Forget]:
     """Remember what is new and forget what is over, so that its age outlives this process."""
     wanted = {idle_record(one.reason, one.key): one for one in found}
     for name, one in wanted.items():
-        if name not in records:
+        if idle_since(records, one.reason, one.key, one.since) is None:
             yield Remember(name, {"since": one.since})
     for name in sorted(records):
         if name.startswith(IDLE_SECTION) and name not in wanted:

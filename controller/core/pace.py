@@ -136,24 +136,27 @@ def _side(change: Change) -> str:
     return f"{change.field} {theirs} by their hand and {ours} as declared"
 
 
-def drift_since(records: Records, key: ResourceKey, generation: str) -> float | None:
+def drift_since(records: Records, key: ResourceKey, generation: str, now: float) -> float | None:
     """Answer when the drift of this generation was first seen, if it is remembered."""
     record = records.get(drift_record(key))
     if record is None or record.value.get("generation") != generation:
         return None
-    since = record.value.get("since")
-    return float(since) if isinstance(since, int | float) else None
+    return _past(record.value.get("since"), now)
 
 
 def idle_record(reason: str, key: ResourceKey | None) -> str:
     return f"{IDLE_SECTION}{reason}/{'stage' if key is None else key}"
 
 
-def idle_since(records: Records, reason: str, key: ResourceKey | None) -> float | None:
+def idle_since(records: Records, reason: str, key: ResourceKey | None, now: float) -> float | None:
     """Answer since when this reason is remembered for not acting."""
     record = records.get(idle_record(reason, key))
-    since = record.value.get("since") if record is not None else None
-    return float(since) if isinstance(since, int | float) else None
+    return None if record is None else _past(record.value.get("since"), now)
+
+
+def _past(since: Json, now: float) -> float | None:
+    """Answer a time; one that lies ahead is of a clock that was put back, and is none."""
+    return float(since) if isinstance(since, int | float) and since <= now else None
 
 
 def was_held(records: Records, key: ResourceKey) -> bool:

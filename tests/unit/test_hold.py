@@ -251,7 +251,8 @@ def test_only_repairs_are_delayed(act: Act) -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "left"), [(None, 30.0), (NOW - 10, 20.0), (NOW + 999, 30.0), (NOW - 30, None)]
+    ("since", "left"),
+    [(None, 30.0), (NOW - 10, 20.0), (NOW + 999, 30.0), (float("nan"), 30.0), (NOW - 30, None)],
 )
 def test_the_delay_counts_from_when_drift_was_first_seen(
     since: float | None, left: float | None

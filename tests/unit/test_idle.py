@@ -75,7 +75,8 @@ def test_each_reason_for_not_acting_is_told_with_its_subject(
 
 
 def test_every_reason_has_a_case() -> None:
-    assert {reason for reason, _, _ in CASES} == set(IDLE_REASONS)
+    seen_while_acting = {"NoHistory"}
+    assert {reason for reason, _, _ in CASES} == set(IDLE_REASONS) - seen_while_acting
 
 
 def test_a_stage_as_declared_is_idle_for_no_reason() -> None:
@@ -106,6 +107,13 @@ def test_it_is_told_since_when_also_by_a_process_that_begins_later(
     reason: str, world: World
 ) -> None:
     assert [one.since for one in plan(remembered(world)).idle if one.reason == reason] == [NOW]
+
+
+def test_a_time_ahead_is_of_a_clock_that_was_put_back_and_is_remembered_anew() -> None:
+    ahead = {FREEZE_RECORD: {"reason": "audit"}, idle_record("Frozen", None): {"since": NOW + 99}}
+    planned = plan(make.world(**stored(**ahead)))  # type: ignore[arg-type]
+    assert [one.since for one in planned.idle] == [NOW]
+    assert Remember(idle_record("Frozen", None), {"since": NOW}) in planned.memory
 
 
 def test_what_is_remembered_is_put_once_and_forgotten_when_it_is_over() -> None:
