@@ -20,9 +20,11 @@ for which in controller connect; do
     }
     digest=$(find_digest)
     if [ "$digest" = None ]; then
+        # A push that lost a race for the same sources finds the other one's image: tags are immutable.
         docker buildx build --platform linux/amd64 --target "$which" --sbom=true --provenance=mode=max \
-            --tag "$registry/$repository:$tag" --push . >&2
+            --tag "$registry/$repository:$tag" --push . >&2 || echo "the push of $which failed" >&2
         digest=$(find_digest)
     fi
+    [ "$digest" != None ] || exit 1
     echo "$which=$digest"
 done

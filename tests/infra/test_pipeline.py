@@ -186,6 +186,95 @@ def test_the_same_sources_are_the_same_image() -> None:
     assert image_tag("controller", tree.__getitem__) == before["controller"]
 
 
+class Registry:
+    """Stand-ins for the commands `aws` and `docker`, on a registry that is a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.images = folder / "images"
+        self.log = folder / "log"
+        self.bin = folder / "bin"
+        for path in (self.images, self.bin):
+            path.mkdir()
+        self._command(
+            "aws",
+            'case "$*" in\n'
+            "*get-caller-identity*) echo 111122223333 ;;\n"
+            "*get-login-password*) echo token ;;\n"
+            "*batch-get-image*) all=$*; name=${all##*imageTag=}; name=${name%% *}\n"
+            f'cat "{self.images}/$name" 2>/dev/null || echo None ;;\n'
+            "esac\n",
+        )
+        self.on_push('name=${tag##*:}; echo "sha256:$name" >"$images/$name"')
+
+    def on_push(self, what: str) -> None:
+        self._command(
+            "docker",
+            f'echo "$*" >>"{self.log}"\n'
+            f'images="{self.images}"\n'
+            'tag=$(echo "$*" | sed -n "s/.*--tag \\([^ ]*\\).*/\\1/p")\n'
+            f'[ -z "$tag" ] || {{ {what}; }}\n',
+        )
+
+    def _command(self, name: str, text: str) -> None:
+        (self.bin / name).write_text(f"#!/bin/sh\n{text}")
+        (self.bin / name).chmod(0o755)
+
+    def builds(self) -> list[str]:
+        lines = self.log.read_text().splitlines()
+        return [line for line in lines if "buildx build" in line]
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", str(ROOT / ".github" / "images.sh")],
+            env={"PATH": f"{self.bin}:{os.defpath}", "REGION": "us-east-1", "HOME": "/nonexistent"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    if not (ROOT / ".venv" / "bin" / "python").exists():
+        pytest.skip("the script uses .venv, which `make setup` prepares")
+    return Registry(tmp_path)
+
+
+def test_an_image_is_built_once_with_its_bill_of_materials_and_named_by_digest(
+    registry: Registry,
+) -> None:
+    first = registry.run()
+    assert first.returncode == 0, first.stderr
+    lines = first.stdout.splitlines()
+    assert [re.sub(r"src-[0-9a-f]{32}$", "", line) for line in lines] == [
+        "controller=sha256:",
+        "connect=sha256:",
+    ]
+    assert len(registry.builds()) == 2
+    for line in registry.builds():
+        assert "--sbom=true" in line
+        assert "--provenance=mode=max" in line
+        assert "--platform linux/amd64" in line
+    again = registry.run()
+    assert again.stdout == first.stdout
+    assert len(registry.builds()) == 2
+
+
+def test_a_push_that_lost_a_race_takes_the_other_ones_image(registry: Registry) -> None:
+    registry.on_push('name=${tag##*:}; echo sha256:theirs >"$images/$name"; false')
+    done = registry.run()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "controller=sha256:theirs\nconnect=sha256:theirs\n"
+
+
+def test_a_push_that_failed_ends_the_deploy(registry: Registry) -> None:
+    registry.on_push("false")
+    done = registry.run()
+    assert done.returncode == 1
+    assert done.stdout == ""
+
+
 # --- what is left -------------------------------------------------------------------------------
 
 
