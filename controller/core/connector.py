@@ -18,8 +18,16 @@ from controller.core.action import (
     Stop,
 )
 from controller.core.canonical import canonical
+from controller.core.danger import find_dangers
 from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
 from controller.core.diff import Diff, diff_config, hash_config
+from controller.core.identity import (
+    HISTORY_KEY,
+    changes_tables,
+    explain_tables,
+    guard_shared,
+    hold_unadopted,
+)
 from controller.core.model import (
     Absent,
     ConnectorManifest,
@@ -31,7 +39,7 @@ from controller.core.model import (
     Unresolved,
     VersionKey,
 )
-from controller.core.risk import consequence, risk_of_connector, worst
+from controller.core.risk import TABLES, consequence, risk_of_connector, tell_connector, worst
 from controller.core.stage import MARK_KEY
 
 IMMUTABLE: Final = (
@@ -41,7 +49,6 @@ IMMUTABLE: Final = (
     "database.dbname",
     "database.pdb.name",
 )
-HISTORY_KEY: Final = "schema.history.internal.kafka.topic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ class Surroundings:
     offsets: Offsets | Unknown | None = None  # None: nobody asked
     filled: frozenset[str] | Unknown | None = None  # its topics that hold records; None: not asked
     rivals: tuple[str, ...] = ()  # others with its prefix or history topic
+    # Offsets topics of other named stages on this cluster; None: not asked.
+    neighbours: frozenset[str] | Unknown | None = frozenset()
     hold_resume: Wait | Stall | None = None  # why what we stopped may not be resumed yet
     before_resume: tuple[Remember, ...] = ()  # what is counted first
 
@@ -92,6 +101,8 @@ def decide_connector(
         return Wait(observed.fault.reason, observed.fault.message)
     if isinstance(observed, ObservedConnector):
         foreign = _foreign(observed, memory, around)
+        if foreign is not None and foreign.reason == "Unadopted":
+            return _adopt(foreign, desired, observed, around)
         if foreign is not None:
             return foreign
     manifest = desired.manifest
@@ -134,8 +145,27 @@ def _foreign(
     )
 
 
+def _adopt(
+    foreign: Stall,
+    desired: DesiredConnector | Unresolved,
+    observed: ObservedConnector,
+    around: Surroundings,
+) -> Stall:
+    """Hold the config alone: its run state is looked at when it is ours."""
+    if isinstance(desired, Unresolved):
+        return foreign
+    diff = diff_connector(desired, observed)
+    immutable = tuple(change for change in diff if change.field in IMMUTABLE)
+    if immutable:
+        return Stall("ImmutableField", _explain_immutable(desired, immutable), diff)
+    if any(need.startswith("secret/") for need in around.missing):
+        return foreign
+    return hold_unadopted(foreign, _put(desired, observed, diff, ConnectorMemory(), ()))
+
+
 def _create(desired: DesiredConnector, memory: ConnectorMemory, around: Surroundings) -> Decision:
     name = desired.manifest.name
+    dangers = tuple(find_dangers(desired.config))
     create = Act(
         (
             Remember(stopped_record(name), {"by": "create"}),
@@ -145,7 +175,13 @@ def _create(desired: DesiredConnector, memory: ConnectorMemory, around: Surround
         f"connector {name} is not there; it is created STOPPED and resumed after a look at its "
         "offsets",
         difference=Difference.DRIFT if memory.applied else Difference.NEW_GENERATION,
-        consequence="without offsets of its own it begins with a snapshot",
+        risk=worst(danger.risk for danger in dangers),
+        consequence="; ".join(
+            [
+                "without offsets of its own it begins with a snapshot",
+                *dict.fromkeys(danger.sentence for danger in dangers),
+            ]
+        ),
     )
     if around.rivals:
         return Stall(
@@ -156,6 +192,9 @@ def _create(desired: DesiredConnector, memory: ConnectorMemory, around: Surround
         )
     if around.missing:
         return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}", held=create)
+    if around.protected and dangers:
+        told = ", ".join(f"{d.key} ({desired.config[d.key]}): {d.sentence}" for d in dangers)
+        return Stall("AcceptanceRequired", f"{told}; a person must accept that", held=create)
     return create
 
 
@@ -167,7 +206,7 @@ def _correct(
 ) -> Decision:
     diff = diff_connector(desired, observed)
     immutable = tuple(change for change in diff if change.field in IMMUTABLE)
-    if immutable:
+    if immutable and not _never_ran(immutable, observed, memory, around):
         return Stall("ImmutableField", _explain_immutable(desired, immutable), diff)
     switch = _switch(desired.manifest, observed, memory, around)
     if not diff:
@@ -175,18 +214,37 @@ def _correct(
     if isinstance(switch, Stall) and switch.reason == "StoppedByHand":  # nothing is written then
         return Stall(switch.reason, switch.message, diff)
     files = tuple(need for need in around.missing if need.startswith("secret/"))
-    put = _put(desired, observed, diff, memory, switch)
+    put = _put(desired, observed, diff, memory, switch, offsets=around.offsets)
     if files:
         return Wait("NeedsMissing", f"waits for {', '.join(files)}", diff=diff, held=put)
     if around.protected and put.risk not in (Risk.NONE, Risk.RESTART):
-        fields = ", ".join(c.field for c in diff if risk_of_connector(c) is put.risk)
-        return Stall(
-            "AcceptanceRequired",
-            f"{fields}: {put.consequence}; a person must accept that",
-            diff,
-            put,
-        )
+        return _hold_risk(desired, diff, put, around.offsets)
     return put
+
+
+def _never_ran(
+    immutable: Diff, observed: ObservedConnector, memory: ConnectorMemory, around: Surroundings
+) -> bool:
+    """Whether only the history changes, of one that we created and that has begun nothing."""
+    idle = observed.state == "STOPPED" and memory.stopped_by_us and around.offsets == ()
+    return idle and all(change.field == HISTORY_KEY for change in immutable)
+
+
+def _hold_risk(
+    desired: DesiredConnector, diff: Diff, put: Act, offsets: Offsets | Unknown | None
+) -> Stall:
+    config = desired.config
+    risky = tuple(c for c in diff if risk_of_connector(c, config) is put.risk)
+    fields = ", ".join(change.field for change in risky)
+    drift = put.difference is Difference.DRIFT
+    tables = changes_tables(diff, offsets)
+    if tables and put.risk is Risk.SNAPSHOT:
+        told = explain_tables(diff, config, drift=drift)
+        return Stall("TablesChanged", f"{told}; a person must accept that", diff, put)
+    message = f"{fields}: {put.consequence}; a person must accept that"
+    if tables:
+        message = f"{message}. Also, {explain_tables(diff, config, drift=drift)}"
+    return Stall("AcceptanceRequired", message, diff, put)
 
 
 def _settle(
@@ -223,6 +281,8 @@ def _put(
     diff: Diff,
     memory: ConnectorMemory,
     switch: tuple[Action, ...] | Wait | Stall,
+    *,
+    offsets: Offsets | Unknown | None = None,
 ) -> Act:
     name, ignore = desired.manifest.name, desired.manifest.ignore
     kept = {key: value for key, value in observed.config.items() if key in ignore}
@@ -230,7 +290,10 @@ def _put(
     put = PutConfig(name, {**ours, **kept}, hash_config(desired.config))
     switches = switch if isinstance(switch, tuple) else ()
     difference = _difference(desired, diff, memory)
-    risk = worst(risk_of_connector(change) for change in diff)
+    # Without offsets there is nothing yet that other tables could miss.
+    tables_too = changes_tables(diff, offsets)
+    judged = tuple(change for change in diff if tables_too or change.field not in TABLES)
+    risk = worst((Risk.RESTART, *(risk_of_connector(c, desired.config) for c in judged)))
     fields = ", ".join(change.field for change in diff[:6]) + (", ..." if len(diff) > 6 else "")
     reason = {
         Difference.DRIFT: "Repair",
@@ -244,7 +307,7 @@ def _put(
         diff,
         difference,
         risk,
-        consequence((), risk),
+        tell_connector(judged, desired.config) or consequence((), risk),
     )
 
 
@@ -316,6 +379,9 @@ def _start(
     start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
     starts = (*around.before_resume, start)
     if around.protected and not around.offsets:
+        shared = guard_shared(name, around.neighbours)
+        if shared is not None:
+            return shared
         return _guard_snapshot(name, starts, around.filled)
     return starts
 

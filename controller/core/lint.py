@@ -7,7 +7,7 @@ at run time behind a RUNNING state, and dangerous settings are simply obeyed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from controller.core import debezium_keys as keys
 from controller.core import lint_table as table
 from controller.core.connector_class import CLASSES, LOCAL, ConnectorClass
+from controller.core.danger import find_dangers
 from controller.core.debezium_keys import words
 from controller.core.reference import BadReference, SecretReference, parse_template
 from controller.core.secret_fields import PUBLIC_FIELDS
@@ -33,13 +34,33 @@ Config: TypeAlias = Mapping[str, str]
 Findings: TypeAlias = "Iterator[Finding]"
 
 
+def _is_legible(value: str) -> bool:
+    """Whether its references can be read; whoever parses the templates tells of others."""
+    try:
+        parse_template(value)
+    except BadReference:
+        return False
+    return True
+
+
 def is_password_key(key: str) -> bool:
     """Tell whether the value of a key must not be shown."""
     return table.PASSWORD.search(key) is not None or key.endswith("sasl.jaas.config")
 
 
-def lint_connector(class_name: str, config: Config, overlay: str) -> Findings:
+def lint_connector(
+    class_name: str, config: Config, overlay: str, allowed_sql: Collection[str] = ()
+) -> Findings:
     """Judge the keys that a manifest writes, after naming, references unresolved."""
+    refused: set[str] = set()
+    for finding in _findings(class_name, config, overlay):
+        if finding.refused:
+            refused.add(finding.key)
+        yield finding
+    yield from _sql({k: v for k, v in config.items() if k not in refused}, allowed_sql)
+
+
+def _findings(class_name: str, config: Config, overlay: str) -> Findings:
     kind = CLASSES[class_name]
     allowed: dict[str, str] = {}
     for key, value in config.items():
@@ -51,6 +72,17 @@ def lint_connector(class_name: str, config: Config, overlay: str) -> Findings:
             yield from _value(kind, key, value, overlay)
     for rule in _WHOLE_RULES:
         yield from rule(kind, allowed)
+
+
+def _sql(config: Config, allowed: Collection[str]) -> Findings:
+    """Refuse SQL that the stage does not list: it runs as the connector's own database user."""
+    for key, value in config.items():
+        if table.SQL.fullmatch(key) and value not in allowed and _is_legible(value):
+            yield Finding(
+                key,
+                "is SQL that would run on the database, and is not on the list: add exactly this "
+                "text to allowedSql of the StagePolicy, or remove it",
+            )
 
 
 def class_refusal(class_name: str, overlay: str) -> str | None:
@@ -312,10 +344,12 @@ def _signals(kind: ConnectorClass, config: Config) -> Findings:
 def _risky(kind: ConnectorClass, config: Config) -> Findings:
     if not kind.captures:
         return
-    for key, risky, message in _RISKY:
-        value = config.get(key)
-        if value is not None and (value in risky if risky else value != "0"):
-            yield Finding(key, message, refused=False)
+    for danger in find_dangers(config):
+        told = f"is of risk {danger.risk}: {danger.sentence}"
+        yield Finding(danger.key, told, refused=False)
+    if config.get("log.mining.strategy") == "redo_log_catalog":
+        told = "is removed in Debezium 3.7: use online_catalog or hybrid"
+        yield Finding("log.mining.strategy", told, refused=False)
     if config.get("heartbeat.interval.ms", "0") == "0":
         yield Finding(
             "heartbeat.interval.ms",
@@ -323,35 +357,6 @@ def _risky(kind: ConnectorClass, config: Config) -> Findings:
             "source from a dead one",
             refused=False,
         )
-
-
-_DROPS = "lets changes be lost silently"
-_RISKY: Final[tuple[tuple[str, frozenset[str], str], ...]] = (  # without values: all but 0
-    (
-        "log.mining.strategy",
-        words("redo_log_catalog"),
-        "is removed in Debezium 3.7: use online_catalog or hybrid",
-    ),
-    (
-        "log.mining.transaction.retention.ms",
-        words(""),
-        f"{_DROPS}: longer transactions are dropped",
-    ),
-    (
-        "log.mining.buffer.transaction.events.threshold",
-        words(""),
-        f"{_DROPS}: larger transactions are dropped",
-    ),
-    ("event.processing.failure.handling.mode", words("skip warn ignore"), _DROPS),
-    ("event.converting.failure.handling.mode", words("skip"), _DROPS),
-    ("errors.tolerance", words("all"), _DROPS),
-    ("schema.history.internal.skip.unparseable.ddl", words("true"), _DROPS),
-    (
-        "snapshot.mode",
-        words("always when_needed configuration_based"),
-        "may read all tables again by itself",
-    ),
-)
 
 
 def _read_timeout(_kind: ConnectorClass, config: Config) -> Findings:

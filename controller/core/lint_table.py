@@ -53,7 +53,6 @@ REFUSED: Final[tuple[tuple[str, str], ...]] = (
     ("database.sslcert", LOADS),
     ("database.sslkey", LOADS),
     ("database.sslrootcert", LOADS),
-    ("database.initial.statements", "runs SQL of its own: remove it"),
     ("snapshot.mode.custom.name", LOADS),
     ("snapshot.locking.mode.custom.name", LOADS),
     ("snapshot.query.mode.custom.name", LOADS),
@@ -259,6 +258,11 @@ UNORDERED: Final = words(
     """
 )
 LISTS: Final = UNORDERED | words("converters post.processors predicates transforms rac.nodes")
+# The list of overridden tables, which has the plain name, holds no SQL.
+SQL: Final = re.compile(
+    r"heartbeat\.action\.query|database\.initial\.statements"
+    r"|snapshot\.select\.statement\.overrides\..+"
+)
 STAGE_KEYS: Final = words("log.mining.flush.table.name publication.name slot.name")
 PASSWORD: Final = re.compile(
     r"passw(?:or)?d|passphrase|secret|token|credential|private.?key|api.?key|\bpwd\b", re.IGNORECASE

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from controller.core.danger import find_dangers
 from controller.core.decision import Risk
-from controller.core.diff import Change
+from controller.core.diff import Change, Diff
 from controller.core.model import TopicClass
 
 _ORDER: Final = tuple(Risk)
@@ -20,20 +21,10 @@ _UNSET: Final[Mapping[str, str]] = {  # what brokers do unasked, as long as they
     "cleanup.policy": "delete",
 }
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-_LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
-_LOSSY: Final = frozenset(
-    {
-        "event.processing.failure.handling.mode",
-        "errors.tolerance",
-        "skipped.operations",
-        "log.mining.transaction.retention.ms",
-        "log.mining.buffer.transaction.events.threshold",
-    }
-)
-_TABLES: Final = frozenset(
+LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
+TABLES: Final = frozenset(
     {"table.include.list", "table.exclude.list", "schema.include.list", "schema.exclude.list"}
 )
-_RESNAPSHOT: Final = frozenset({"always", "when_needed", "recovery", "schema_only_recovery"})
 _SENTENCES: Final[Mapping[str, str]] = {
     "retention.ms": "consumers that are further behind than the new retention lose records",
     "retention.bytes": "records beyond the new size are deleted, read or not",
@@ -76,15 +67,40 @@ def _shrinks(before: str, after: str | None) -> bool:
         return True
 
 
-def risk_of_connector(change: Change) -> Risk:
-    """Judge one config key of an existing connector; any change at all restarts its task."""
-    if change.field in _TABLES:
+def risk_of_connector(change: Change, config: Mapping[str, str] | None = None) -> Risk:
+    """Judge one config key of an existing connector; any change at all restarts its task.
+
+    What a key means may depend on others: `config` is the whole as it is to be.
+    """
+    whole = config if config is not None else _alone(change)
+    if change.field in TABLES:
         return Risk.SNAPSHOT
-    if change.field == "snapshot.mode" and change.after in _RESNAPSHOT:
-        return Risk.SNAPSHOT
-    if change.field in _LOCATION or (change.field in _LOSSY and change.after is not None):
+    if change.field in LOCATION:
         return Risk.DATA_LOSS
-    return Risk.RESTART
+    concerned = (danger.risk for danger in find_dangers(whole) if danger.concerns(change.field))
+    return worst((Risk.RESTART, *concerned))
+
+
+def _alone(change: Change) -> Mapping[str, str]:
+    return {} if change.after is None else {change.field: change.after}
+
+
+def tell_connector(diff: Diff, config: Mapping[str, str]) -> str:
+    """Say what a changed config may cost: each danger that it brings, else the worst in general."""
+    fields = [change.field for change in diff]
+    told = [
+        danger.sentence
+        for danger in find_dangers(config)
+        if any(danger.concerns(field) for field in fields)
+    ]
+    moved = [field for field in fields if field in LOCATION]
+    if moved:
+        told.append(
+            f"{', '.join(moved)} leads to another database, where the offsets of this one mean "
+            "nothing: changes are skipped or read twice"
+        )
+    risk = worst(risk_of_connector(change, config) for change in diff)
+    return "; ".join(dict.fromkeys(told)) or consequence((), risk)
 
 
 def consequence(fields: Iterable[str], risk: Risk) -> str:

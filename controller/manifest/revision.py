@@ -62,8 +62,8 @@ def read_manifests(
     unread = bool(report.errors)
     policy_spec = _policy(resources, report)
     policy, defaults, policy_document = build_policy(policy_spec, stage, report)
-    topics = _topics(resources, stage, defaults, report)
-    connectors = _connectors(resources, stage, overlay, report)
+    topics = _topics(resources, stage, (policy, defaults), report)
+    connectors = _connectors(resources, stage, overlay, policy, report)
     check_claims(topics, connectors, report)
     complete: tuple[ConnectorManifest, ...] = ()
     declared = sum(identity.kind == "Topic" for identity in resources)
@@ -118,18 +118,20 @@ def _policy(resources: Documents, report: Report) -> Checked[StagePolicySpec] | 
 
 
 def _topics(
-    resources: Documents, stage: Stage, defaults: Defaults, report: Report
+    resources: Documents, stage: Stage, rules: tuple[StagePolicy, Defaults], report: Report
 ) -> list[BuiltTopic]:
     specs = _specs(resources, "Topic", TopicSpec, report)
-    built = (build_topic(one, stage, defaults, report) for one in specs)
+    policy, defaults = rules
+    shared = policy.shared_cluster
+    built = (build_topic(one, stage, defaults, report, shared=shared) for one in specs)
     return sorted((one for one in built if one is not None), key=lambda one: one.topic.name)
 
 
 def _connectors(
-    resources: Documents, stage: Stage, overlay: str, report: Report
+    resources: Documents, stage: Stage, overlay: str, policy: StagePolicy, report: Report
 ) -> list[BuiltConnector]:
     specs = _specs(resources, "Connector", ConnectorSpec, report)
-    built = (build_connector(one, stage, overlay, report) for one in specs)
+    built = (build_connector(one, stage, overlay, report, policy) for one in specs)
     return sorted((one for one in built if one is not None), key=lambda one: one.connector.name)
 
 

@@ -207,11 +207,34 @@ def test_a_key_that_nobody_reads_is_a_warning() -> None:
         "column.mask.with.5.chars",
         "column.mask.hash.SHA-256.with.salt.abc",
         "column.truncate.to.20.chars",
-        "snapshot.select.statement.overrides.WMS.T",
     ],
 )
 def test_families_of_keys_are_known(key: str) -> None:
     assert lint({key: "x"}) == {}
+
+
+SQL = "UPDATE WMS.HEARTBEAT SET AT = SYSTIMESTAMP"
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("heartbeat.action.query", ORACLE),
+        ("snapshot.select.statement.overrides.WMS.T", ORACLE),
+        ("database.initial.statements", POSTGRESQL),
+    ],
+)
+def test_sql_must_be_a_text_on_the_list_of_the_stage(key: str, kind: str) -> None:
+    config = {**VALID[kind], key: SQL}
+    for allowed in ([], [SQL.lower()], [f"{SQL};"], [f"{SQL} WHERE 1 = 1"]):
+        (found,) = lint_connector(kind, config, "main", allowed)
+        assert (found.key, found.refused) == (key, True)
+        assert "add exactly this text to allowedSql of the StagePolicy" in found.message
+    assert list(lint_connector(kind, config, "main", ["SELECT 1", SQL])) == []
+
+
+def test_the_list_of_tables_that_have_a_statement_of_their_own_is_no_sql() -> None:
+    assert lint({"snapshot.select.statement.overrides": "WMS.T"}) == {}
 
 
 # --- values ----------------------------------------------------------------------------------
@@ -349,6 +372,7 @@ def test_a_url_stands_for_host_and_port() -> None:
 
 
 TRANSFORMS = "org.apache.kafka.connect.transforms"
+UNWRAP = "io.debezium.transforms.ExtractNewRecordState"
 
 
 @pytest.mark.parametrize(
@@ -409,6 +433,15 @@ def test_known_transforms_and_converters_are_allowed() -> None:
         ({"errors.tolerance": "all"}, "errors.tolerance"),
         ({"snapshot.mode": "when_needed"}, "snapshot.mode"),
         ({"snapshot.mode": "always"}, "snapshot.mode"),
+        ({"snapshot.mode": "recovery"}, "snapshot.mode"),
+        ({"snapshot.mode": "configuration_based"}, "snapshot.mode"),
+        ({"event.processing.failure.handling.mode": "ignore"}, "event.processing.failure.handling.mode"),
+        ({"event.processing.failure.handling.mode": "warn"}, "event.processing.failure.handling.mode"),
+        ({"event.converting.failure.handling.mode": "warn"}, "event.converting.failure.handling.mode"),
+        ({"skipped.operations": "d,t"}, "skipped.operations"),
+        ({"schema.history.internal.skip.unparseable.ddl": "true"}, "schema.history.internal.skip.unparseable.ddl"),
+        ({"transforms": "f", "transforms.f.type": f"{TRANSFORMS}.Filter"}, "transforms.f.type"),
+        ({"transforms": "u", "transforms.u.type": UNWRAP, "transforms.u.delete.tombstone.handling.mode": "drop"}, "transforms.u.delete.tombstone.handling.mode"),
         ({"heartbeat.interval.ms": "0"}, "heartbeat.interval.ms"),
         ({"heartbeat.interval.ms": None}, "heartbeat.interval.ms"),
         ({"driver.oracle.jdbc.ReadTimeout": "5000"}, "driver.oracle.jdbc.ReadTimeout"),

@@ -1,0 +1,137 @@
+"""Settings that Connect and Debezium simply obey, and that lose changes or read all tables again.
+
+One table for whoever reads a manifest and for whoever judges a change: what is named as a danger
+when it is written is what a person must accept when it is about to take effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from controller.core.debezium_keys import words
+from controller.core.decision import Risk
+
+Config: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """A setting, what it may cost, and every key that has a part in it."""
+
+    key: str
+    risk: Risk
+    sentence: str
+    part_of: tuple[str, ...] = ()  # keys or, ending with a dot, families of keys
+
+    def concerns(self, key: str) -> bool:
+        """Tell whether a change of this key is a change of the danger."""
+        return key == self.key or any(
+            key == part or (part.endswith(".") and key.startswith(part)) for part in self.part_of
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    key: str
+    values: frozenset[str] | None  # None: whatever is neither empty nor 0
+    risk: Risk
+    sentence: str
+
+    def fits(self, value: str) -> bool:
+        if self.values is None:
+            return value.strip() not in ("", "0")
+        return any(word.strip().lower() in self.values for word in value.split(","))
+
+
+_LOST: Final = "changes are lost silently"
+_ROWS: Final = (
+    _Row(
+        "event.processing.failure.handling.mode",
+        words("skip warn ignore"),
+        Risk.DATA_LOSS,
+        f"{_LOST}: an event that cannot be processed is skipped",
+    ),
+    _Row(
+        "event.converting.failure.handling.mode",
+        words("skip warn"),
+        Risk.DATA_LOSS,
+        f"{_LOST}: a column that cannot be converted is left out",
+    ),
+    _Row(
+        "errors.tolerance",
+        words("all"),
+        Risk.DATA_LOSS,
+        f"{_LOST}: a record that fails on its way is dropped",
+    ),
+    _Row(  # t, truncations, is Debezium's own default
+        "skipped.operations",
+        words("c u d"),
+        Risk.DATA_LOSS,
+        f"{_LOST}: inserts (c), updates (u) or deletes (d) are not captured",
+    ),
+    _Row(
+        "log.mining.transaction.retention.ms",
+        None,
+        Risk.DATA_LOSS,
+        f"{_LOST}: longer transactions are dropped",
+    ),
+    _Row(
+        "log.mining.buffer.transaction.events.threshold",
+        None,
+        Risk.DATA_LOSS,
+        f"{_LOST}: larger transactions are dropped",
+    ),
+    _Row(
+        "schema.history.internal.skip.unparseable.ddl",
+        words("true"),
+        Risk.DATA_LOSS,
+        f"{_LOST}: a table is read with the columns that it had before",
+    ),
+    _Row(
+        "snapshot.mode",
+        words("always when_needed configuration_based"),
+        Risk.SNAPSHOT,
+        "it may read all tables again by itself",
+    ),
+    _Row(
+        "snapshot.mode",
+        words("recovery"),
+        Risk.SNAPSHOT,
+        "it builds the schema history anew from the tables as they are now: right only if none of "
+        "them was altered since the offset",
+    ),
+)
+_FILTER: Final = "org.apache.kafka.connect.transforms.Filter"
+_UNWRAP: Final = "io.debezium.transforms.ExtractNewRecordState"
+
+
+def find_dangers(config: Config) -> Iterator[Danger]:
+    """Name all of a whole config, in its order."""
+    for key, value in config.items():
+        for row in _ROWS:
+            if row.key == key and row.fits(value):
+                yield Danger(key, row.risk, row.sentence)
+    for name in _names(config, "transforms"):
+        yield from _of_transform(name, config)
+
+
+def _of_transform(name: str, config: Config) -> Iterator[Danger]:
+    family = f"transforms.{name}."
+    loaded = config.get(f"{family}type")
+    if loaded == _FILTER:
+        only_where = config.get(f"{family}predicate")
+        parts = ("transforms", family, *((f"predicates.{only_where}.",) if only_where else ()))
+        told = f"{_LOST}: this transform drops records"
+        yield Danger(f"{family}type", Risk.DATA_LOSS, told, parts)
+    if loaded != _UNWRAP:
+        return
+    for key, word in (("delete.tombstone.handling.mode", "drop"), ("delete.handling.mode", "drop")):
+        if config.get(family + key) == word:
+            told = f"{_LOST}: deletes are dropped"
+            yield Danger(family + key, Risk.DATA_LOSS, told, ("transforms", f"{family}type"))
+
+
+def _names(config: Config, listing: str) -> Iterator[str]:
+    return (name.strip() for name in config.get(listing, "").split(",") if name.strip())
