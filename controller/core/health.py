@@ -168,7 +168,7 @@ class _Patient:
         if fresh is not None:
             flows = " and data may flow" if ailment.row.silent else ""
             return _ill(fresh.failure, f"RUNNING{flows}, but {self._tell(fresh)}")
-        until = self._bounced_until()
+        until = min(self._bounced_until(), self.world.now)
         said = f"started anew at {utc(until)} after {ailment.failure}; not shown to be well yet"
         return Status.UNKNOWN, "Starting", said
 

@@ -17,6 +17,7 @@ from devstack.bench.cycles import measure_cycles, measure_start
 from devstack.bench.figures import Ledger, NotMeasured, insert, table
 from devstack.bench.offline import measure_offline
 from devstack.bench.repair import measure_repairs, measure_topic_repair
+from devstack.bench.warning import measure_warning
 from devstack.environment import REPOSITORY, StackError
 from devstack.scene import Scene
 from devstack.stack import Stack
@@ -35,6 +36,7 @@ class Part:
 PARTS: Final = {  # a thousand topics come last: they make the broker slower for what follows
     "repair": Part(measure_repairs, 30, 6),
     "topic": Part(measure_topic_repair, 10, 3),
+    "warning": Part(measure_warning, 5, 2),
     "start": Part(measure_start, 7, 2),
     "cycles": Part(measure_cycles, 20, 5),
     "offline": Part(measure_offline, 7, 2),
