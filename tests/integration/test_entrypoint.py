@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from devstack.environment import REPOSITORY, wait_until
+from devstack.jars import provide
+from devstack.java import java_home
 
 ENTRYPOINT = REPOSITORY / "connect" / "entrypoint.sh"
 SECURITY = ("security.", "sasl.", "reconnect.")
@@ -340,3 +342,23 @@ def test_an_address_that_is_none_is_not_written_into_the_properties(image: Image
     assert process.returncode == 64
     assert "address" in err
     assert not (image.folder / "worker.properties").exists()
+
+
+@pytest.mark.stack
+def test_a_worker_that_is_out_of_memory_ends_instead_of_limping_on(image: Image) -> None:
+    jars = provide()
+    (image.root / "ready").write_text("127.0.0.1:1\n", encoding="utf-8")
+    with image.start(
+        JAVA_HOME=str(java_home()),
+        WMS_CONNECT_LIBS=str(jars.worker),
+        WMS_CONNECT_PLUGINS=str(jars.plugins[0]),
+        WMS_CONNECT_EVIDENCE=str(image.folder / "evidence.json"),
+        WMS_CONNECT_HEAP="-Xms8m -Xmx8m -XX:+UseSerialGC",
+        WMS_KAFKA_SECURITY="plaintext",
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=90)
+        finally:
+            process.kill()
+    assert "OutOfMemoryError" in out + err
+    assert process.returncode == 3
