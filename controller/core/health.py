@@ -79,8 +79,9 @@ class _Patient:
             self._standing()
             or self._failed()
             or self._without_task()
-            or self._without_topic()
             or self._by_the_log()
+            or self._without_topic()
+            or self._started_anew()
             or self._frozen()
             or self._without_kafka()
         )
@@ -149,8 +150,7 @@ class _Patient:
     # --- what stands behind RUNNING -----------------------------------------------------------
 
     def _without_topic(self) -> Verdict | None:
-        keys = sorted(self.manifest.needs)
-        gone = [key.name for key in keys if isinstance(self.world.topics.get(key), Absent)]
+        gone = self._gone()
         if not gone:
             return None
         return _ill(
@@ -160,14 +160,21 @@ class _Patient:
             f"see the step topic/{gone[0]}",
         )
 
+    def _gone(self) -> list[str]:
+        keys = sorted(self.manifest.needs)
+        return [key.name for key in keys if isinstance(self.world.topics.get(key), Absent)]
+
     def _by_the_log(self) -> Verdict | None:
-        ailment = self.ailment
-        if ailment is None:
-            return None
         fresh = self._fresh_ailment()
-        if fresh is not None:
-            flows = " and data may flow" if ailment.row.silent else ""
-            return _ill(fresh.failure, f"RUNNING{flows}, but {self._tell(fresh)}")
+        if fresh is None or (fresh.failure == "TopicMissing" and self._gone()):
+            return None  # the broker knows which topic
+        flows = " and data may flow" if fresh.row.silent else ""
+        return _ill(fresh.failure, f"RUNNING{flows}, but {self._tell(fresh)}")
+
+    def _started_anew(self) -> Verdict | None:
+        ailment = self.ailment
+        if ailment is None or self._fresh_ailment() is not None:
+            return None
         until = min(self._bounced_until(), self.world.now)
         said = f"started anew at {utc(until)} after {ailment.failure}; not shown to be well yet"
         return Status.UNKNOWN, "Starting", said

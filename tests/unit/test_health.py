@@ -246,3 +246,12 @@ def test_the_condition_of_a_plan_is_this_verdict() -> None:
     conditions = plan(world).conditions[make.connector_manifest().key]
     (healthy,) = [one for one in conditions if one.type == "Healthy"]
     assert (str(healthy.status), healthy.reason) == ("False", "LoginRefused")
+
+
+def test_a_refused_login_is_told_before_a_missing_topic_and_the_broker_names_that_topic() -> None:
+    gone = Snapshot({make.topic().key: ABSENT})
+    assert judge(topics=gone, evidence=evidence(REFUSED))[1] == "LoginRefused"
+    text = "Error while fetching metadata: {wms.APP.ORDERS=UNKNOWN_TOPIC_OR_PARTITION}"
+    status, reason, message = judge(topics=gone, evidence=evidence(text))
+    assert (status, reason) == (Status.FALSE, "TopicMissing")
+    assert make.topic().name in message
