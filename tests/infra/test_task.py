@@ -20,8 +20,6 @@ from tests.infra.conftest import BROKERS, PASSWORD, Synthesized
 from tests.infra.template import flat, resources, rules
 
 TMP = "/tmp"  # noqa: S108 - a volume in a container
-# Read by adapters that the controller gets with its S3 source and its table.
-AWAITED = {"WMS_STATE_TABLE", "WMS_MANIFESTS_S3"}
 
 
 def definition(made: Synthesized) -> Mapping[str, Any]:
@@ -143,8 +141,11 @@ def test_no_credential_is_in_anything_that_is_written(made: Synthesized, rich: S
 
 def test_the_controller_understands_every_variable_it_gets(made: Synthesized) -> None:
     given = variables(made, "controller")
-    assert set(unknown_settings(given)) <= AWAITED
-    settings = read_settings({k: v for k, v in given.items() if k not in AWAITED})
+    assert unknown_settings(given) == ()
+    settings = read_settings(given)
+    assert settings.leased
+    assert settings.state_table
+    assert str(settings.manifests_s3).startswith("s3://")
     assert settings.stage == made.stage
     assert settings.kafka_security == "iam"
     assert str(settings.secrets_root) == "/run/wms-secrets"
