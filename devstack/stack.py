@@ -178,6 +178,7 @@ class Stack:
                 "WMS_STATE_FILE": str(self.folder / f"state-{stage}.json"),
                 "WMS_KAFKA_SECURITY": "plaintext",
                 "WMS_EVIDENCE_FILE": str(worker.evidence),
+                "WMS_JMX_URL": f"http://127.0.0.1:{worker.jmx_port}/metrics",
                 "WMS_HTTP_PORT": str(free_port()),
                 "WMS_METRICS_PORT": str(free_port()),
             }

@@ -40,6 +40,7 @@ class Worker:
         self.name = name
         self.stage = stage
         self.port = free_port()
+        self.jmx_port = free_port()
         self.root = folder / "secrets"
         self.evidence = folder / "evidence" / "worker.json"
         for path in (self.root, self.evidence.parent):
@@ -147,6 +148,7 @@ class Worker:
                 "WMS_CONNECT_AGENTS": str(self._jars.agent),
                 "WMS_CONNECT_PLUGINS": ",".join(str(path) for path in self._jars.plugins),
                 "WMS_CONNECT_EVIDENCE": str(self.evidence),
+                "WMS_CONNECT_METRICS": f"{LOOPBACK}:{self.jmx_port}",
                 "WMS_CONNECT_WORK": str(self._folder),
                 "WMS_CONNECT_HEAP": _MEMORY,
                 "WMS_CONNECT_JVM": _JVM,
