@@ -131,6 +131,7 @@ def _does(diagnosis: Diagnosis) -> str:
         return _DOES[diagnosis.treatment]
     if failure.id == "SecretUnresolved":
         return "Writes the secret's files, restarts the task once, then leaves it to a person."
-    times = "once" if failure.tries == 1 else f"at most {failure.tries or 5} times"
-    then = "" if failure.kind is FailureKind.TRANSIENT else ", then leaves it to a person"
-    return f"Restarts the failed task, {times} with growing pauses{then}."
+    if failure.kind is FailureKind.TRANSIENT:
+        return "Restarts the failed task at once, and again with pauses that grow up to an hour."
+    times = "once" if failure.tries <= 1 else f"at most {failure.tries} times with growing pauses"
+    return f"Restarts the failed task, {times}, then leaves it to a person."
