@@ -27,8 +27,9 @@ from controller.core.action import (
     WriteSecretFiles,
     is_own,
 )
-from controller.core.decision import Act, Decision, Difference
+from controller.core.decision import Act, Decision, Difference, Wait
 from controller.core.faults import Fault, OutcomeUnknown, Rejected, Unavailable
+from controller.core.history import Origin, is_recorded
 from controller.core.hold import OWN_KINDS, hold
 from controller.core.model import Json, ProbeOutcome, ResourceKey
 from controller.core.pace import give_back
@@ -37,6 +38,7 @@ from controller.core.preflight import judge, preflight_value
 from controller.core.probe import bad_record, probe_record, stamp_after
 from controller.core.refusal import login_digest, probed, refusal_record, refused, validated
 from controller.core.track import after_fault, after_write, keep_track
+from controller.journal import NO_HISTORY, Journal
 from controller.leadership import Always, Leadership
 from controller.ports import (
     Clock,
@@ -49,6 +51,7 @@ from controller.ports import (
 )
 
 CRASHED: Final = "ActionCrashed"
+NOWHERE: Final = Origin(must_record=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Applier:
         clock: Clock,
         jitter: Callable[[], float],
         leadership: Leadership | None = None,
+        journal: Journal | None = None,
         telling: Callable[[Step, Action], None],
         told: Callable[[Step, Applied], None],
     ) -> None:
@@ -117,11 +121,16 @@ class Applier:
         self._clock = clock
         self._jitter = jitter
         self._leadership: Leadership = leadership or Always()
+        self._journal = journal
+        self._origin = NOWHERE
         self._telling = telling
         self._told = told
 
-    def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
+    def apply(
+        self, plan: Plan, stopping: Callable[[], bool], origin: Origin | None = None
+    ) -> tuple[Outcome, ...]:
         """Take the steps in order; one that faults stops itself and no other."""
+        self._origin = origin or NOWHERE
         return tuple(
             self._apply_step(step, step.decision, stopping)
             for step in plan.steps
@@ -143,6 +152,9 @@ class Applier:
         held = self._held(step, act)
         if held is not None:
             return Outcome(step, held=held)
+        begun = self._begin(step, act)
+        if isinstance(begun, Wait):
+            return Outcome(step, held=begun)
         applied: list[Applied] = []
         for action in act.actions:
             if stopping() or (applied and not self._may_go_on(step)):
@@ -151,7 +163,31 @@ class Applier:
             if applied[-1].fault is not None:
                 break
         outcome = Outcome(step, tuple(applied))
+        self._end(begun, act, outcome)
         return replace(outcome, untracked=self._track(outcome))
+
+    def _begin(self, step: Step, act: Act) -> str | Wait | None:
+        """Record it first, and before its time is stamped: what is held must cost no budget."""
+        if self._journal is None:
+            return None
+        try:
+            return self._journal.begin(step.key, act, self._origin)
+        except Fault as fault:
+            if not self._origin.must_record:
+                return None
+            told = f"nothing is written that cannot be recorded: {fault.message}"
+            return Wait(NO_HISTORY, told, None, act.diff, act)
+
+    def _end(self, begun: str | None, act: Act, outcome: Outcome) -> None:
+        if self._journal is None:
+            return
+        done = [
+            type(one.action).__name__
+            for one in outcome.applied
+            if one.fault is None and is_recorded(one.action)
+        ]
+        wanted = sum(is_recorded(action) for action in act.actions)
+        self._journal.end(begun, done, outcome.fault, wanted)
 
     def _may_go_on(self, step: Step) -> bool:
         """Whether the lease lasts for one more action; its own files every sidecar writes."""

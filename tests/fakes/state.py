@@ -18,6 +18,7 @@ class FakeState:
         self.history: dict[str, list[dict[str, Json]]] = {}
         self.documents: dict[str, dict[str, Json]] = {}
         self.broken: Fault | None = None
+        self.unwritable: Fault | None = None  # of the history only
         self.writes = 0
         self._clock = clock
         self._keep = keep
@@ -53,6 +54,8 @@ class FakeState:
 
     def append(self, section: str, entry: Mapping[str, Json]) -> None:
         self._enter()
+        if self.unwritable is not None:
+            raise self.unwritable
         entries = self.history.setdefault(section, [])
         entries.append(copy.deepcopy(dict(entry)))
         del entries[: -self._keep]

@@ -1,0 +1,164 @@
+"""What the history tells of the whole controller's doings, and what is not done without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.core.faults import Unavailable
+from controller.core.history import CONDITIONS, HISTORY, timeline
+from controller.core.stage import Stage
+from tests.sim.world import DATA, Controller, Mishap, SimWorld
+
+FULL = Unavailable("StateUnavailable", "no space is left")
+RETENTION = "retention.ms"
+
+
+def settled(stage: str = "main") -> tuple[SimWorld, Controller]:
+    world = SimWorld(stage=Stage.parse(stage))
+    controller = Controller(world)
+    controller.settle()
+    return world, controller
+
+
+def events(world: SimWorld, **wanted: Any) -> list[dict[str, Any]]:
+    store = world.store
+    told = timeline(store.read(HISTORY, 1000), store.read(CONDITIONS, 1000))
+    return [one for one in told if all(one.get(key) == value for key, value in wanted.items())]
+
+
+def drift(world: SimWorld, value: str = "7") -> str:
+    name = world.stage.namespace + DATA
+    world.kafka.topics[name].config[RETENTION] = value
+    return name
+
+
+def test_every_write_to_kafka_and_connect_is_told_with_its_end() -> None:
+    world, _ = settled()
+    told = events(world, event="action")
+    done = [name for one in told for name in str(one["done"]).split(", ")]
+    for action in ("CreateTopic", "CreateConnector", "Resume", "ProbeLogin"):
+        assert action in done, f"{action} is in the world and not in the history: {done}"
+    assert {one["outcome"] for one in told} == {"done"}
+    assert {one["cluster"] for one in told if one["action"] == "Resume"} == {"the-cluster"}
+    assert all(one["who"] == "controller one" and one["revision"] for one in told)
+
+
+def test_a_repair_is_told_with_what_was_and_what_is() -> None:
+    world, controller = settled()
+    name = drift(world)
+    controller.settle()
+    (repair,) = [one for one in events(world, resource=f"topic/{name}") if one.get("changes")][-1:]
+    assert repair["action"] == "AlterTopic"
+    (line,) = repair["changes"]
+    assert line.startswith(f"~ {RETENTION}: 7 -> ")
+    assert world.kafka.topics[name].config[RETENTION] == line.rpartition(" ")[2]
+
+
+def test_no_password_gets_into_the_history() -> None:
+    world, controller = settled()
+    world.rotate("second-password")
+    controller.settle()
+    assert events(world, event="action", difference="rotation")
+    for secret in ("first-password", "second-password"):
+        assert secret not in str(world.store.history)
+
+
+def test_a_cycle_with_nothing_to_do_appends_nothing() -> None:
+    world, controller = settled()
+    controller.stay_quiet()
+    before = {section: len(entries) for section, entries in world.store.history.items()}
+    controller.stay_quiet()
+    assert {section: len(e) for section, e in world.store.history.items()} == before
+
+
+def test_nothing_is_written_on_a_named_stage_when_it_cannot_be_recorded() -> None:
+    world, controller = settled()
+    world.store.unwritable = FULL
+    name, effects = drift(world), len(world.effects)
+    for _ in range(5):
+        world.clock.time += 60
+        report = controller.cycle()
+    assert report is not None
+    assert world.kafka.topics[name].config[RETENTION] == "7"
+    assert not [e for e in world.effects[effects:] if e.system in ("kafka", "connect")]
+    (idle,) = [one for one in report.idle if one.reason == "NoHistory"]
+    assert str(idle.key) == f"topic/{name}"
+    assert "no space is left" in idle.message
+    world.store.unwritable = None
+    controller.settle()
+    assert world.kafka.topics[name].config[RETENTION] != "7"
+
+
+def test_what_was_held_for_its_record_has_cost_no_budget() -> None:
+    world, controller = settled()
+    drift(world)
+    world.clock.time += 60
+    controller.cycle()  # the drift is seen; its delay runs
+    world.store.unwritable = FULL
+    before = {k: r.value for k, r in world.store.records.items() if k.startswith("pace/")}
+    for _ in range(20):
+        world.clock.time += 60
+        controller.cycle()
+    after = {k: r.value for k, r in world.store.records.items() if k.startswith("pace/")}
+    assert after == before
+
+
+def test_an_ephemeral_stage_goes_on_without_a_history() -> None:
+    world, controller = settled("feat-x")
+    world.store.unwritable = FULL
+    name = drift(world)
+    controller.settle()
+    assert world.kafka.topics[name].config[RETENTION] != "7"
+
+
+@pytest.mark.parametrize("mishap", [Mishap.CRASH_BEFORE, Mishap.CRASH_AFTER])
+def test_an_action_in_which_the_process_ended_has_an_unknown_outcome(mishap: Mishap) -> None:
+    world, controller = settled()
+    drift(world)
+    hit: list[str] = []
+
+    def once(effect: Any) -> Mishap:
+        if effect.system != "kafka" or hit:
+            return Mishap.OK
+        hit.append(str(effect))
+        return mishap
+
+    world.fate = once
+    controller.settle(100)
+    assert hit
+    unknown = events(world, event="action", outcome="unknown")
+    assert [one["action"] for one in unknown] == ["AlterTopic"]
+
+
+def test_a_refused_action_is_told_with_its_fault() -> None:
+    world, controller = settled()
+    name = drift(world)
+    world.fate = lambda e: Mishap.DENIED if e.system == "kafka" else Mishap.OK
+    for _ in range(4):
+        world.clock.time += 60
+        controller.cycle()
+    refused = events(world, event="action", resource=f"topic/{name}", outcome="Denied")
+    assert refused
+    assert all(one["fault"] for one in refused)
+
+
+def test_a_revision_is_told_once_and_not_again_by_the_next_process() -> None:
+    world, controller = settled()
+    world.commit(world.connector(generation="c2"))
+    controller.settle()
+    count = len(events(world, event="revision"))
+    assert count == 2
+    Controller(world, "two").settle()
+    assert len(events(world, event="revision")) == count
+
+
+def test_conditions_that_change_stand_in_the_same_timeline() -> None:
+    world, controller = settled()
+    world.edit("PUT", f"/connectors/{world.manifest.name}/pause")
+    for _ in range(3):
+        world.clock.time += 20
+        controller.cycle()
+    moved = events(world, event="condition", resource=str(world.manifest.key))
+    assert {one["condition"] for one in moved} & {"Ready", "Synced"}
