@@ -125,7 +125,7 @@ class _Patient:
         ailment = self._fresh_ailment()
         if ailment is not None:
             return _ill(ailment.failure, f"{said}: {self._tell(ailment)}")
-        since = self.world.states_since.get(self.name, self.world.now)
+        since = self._idle_since()
         if self.world.now - since < limit:
             return Status.UNKNOWN, "Starting", f"{said} since {utc(since)}, which may be a start"
         return _ill(
@@ -133,6 +133,13 @@ class _Patient:
             f"{said} since {utc(since)}, so nothing flows. Read the worker's log around that time; "
             "a stop and a resume start its tasks anew",
         )
+
+    def _idle_since(self) -> float:
+        """Count over our own tries to start it: each of them begins a state anew."""
+        since = self.world.states_since.get(self.name, self.world.now)
+        tries = read_tries(self.world.records, self.name, self.world.now)
+        ill = tries is not None and tries.well_since is None
+        return min(since, tries.since) if tries is not None and ill else since
 
     def _idle_parts(self) -> Iterator[tuple[str, str, float]]:
         state = self.observed.state

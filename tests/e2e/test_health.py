@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +21,11 @@ from devstack.port import free_port
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
 from tests.e2e.scenes import (
-    BASE,
     CONNECTOR_KEY,
     a_scene,
     begin,
     delete_topic,
+    end_controller,
     log_of,
     next_cycles,
     page,
@@ -35,6 +37,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 STAGE: Final = "e2e-health"
 CANARY: Final = "canary-Pw-4711-do-not-print"
 ORACLE: Final = "wms-oracle-cdc"
+REVISIONS: Final = "wms.WMS.PLAN_WVR_RVSN_TBL"  # no other test counts its rows
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,7 @@ def test_a_wrong_password_behind_running_is_told_with_its_cause_and_without_a_se
     database = scene.stack.postgres
     right = database.password
     log = log_of(scene)
+    next_cycles(scene, 8)  # what a task says just after it was started may be of the one before
     since = scene.status()["at"]
     database.rotate_password(CANARY)
     try:
@@ -151,16 +155,18 @@ def test_a_captured_topic_that_is_missing_is_told_behind_running(scene: Scene) -
     assert scene.wmsctl("freeze", "--for", "10m", "--reason", "a test").returncode == 0
     try:
         scene.wait(
-            lambda: scene.resource(f"topic/{scene.topic(BASE)}").get("reason") != "Unreachable",
+            lambda: (
+                scene.resource(f"topic/{scene.topic(REVISIONS)}").get("reason") != "Unreachable"
+            ),
             "it is frozen",
         )
-        delete_topic(scene.stack, scene.topic(BASE))
+        delete_topic(scene.stack, scene.topic(REVISIONS))
         said = falls_ill(scene, "TopicMissing")
-        assert scene.topic(BASE) in said["message"]
+        assert scene.topic(REVISIONS) in said["message"]
         assert scene.running(), "Connect still says RUNNING"
     finally:
         scene.wmsctl("unfreeze")
-    scene.wait(lambda: scene.topic(BASE) in scene.stack.topics(), "it is created again", 60)
+    scene.wait(lambda: scene.topic(REVISIONS) in scene.stack.topics(), "it is created again", 60)
     settle(scene)
     is_well(scene)
 
@@ -181,13 +187,7 @@ def test_without_a_broker_health_is_not_claimed(scene: Scene) -> None:
 def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_trace(
     stack: Stack,
 ) -> None:
-    with a_scene(stack, "e2e-oracle") as scene:
-        login = {"host": "127.0.0.1", "port": str(free_port()), "dbname": "ORCLCDB"}
-        login |= {"user": "c##dbz", "password": CANARY}
-        stack.aws.put_secret("wms/e2e-oracle/dbInfo", login)
-        scene.env["WMS_OVERLAY"] = "ephemeral"
-        scene.start()
-        scene.wait(lambda: _inject_oracle(scene, login), "its worker runs", 90)
+    with _oracle_at(stack, free_port()) as scene:
         said = falls_ill(scene, "NoListener", name=ORACLE)
         assert "RUNNING" in said["message"]
         assert "ORA-12541" in said["message"]
@@ -198,6 +198,42 @@ def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_t
         explained = scene.wmsctl("explain", ORACLE, "-o", "json")
         assert json.loads(explained.stdout)["failure"] == "NoListener"
         assert CANARY not in explained.stdout + json.dumps(scene.status())
+
+
+def test_a_connector_without_any_task_is_told_behind_running(stack: Stack) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,  # takes each call and says nothing
+        _oracle_at(stack, silent.getsockname()[1]) as scene,
+    ):
+        said = falls_ill(scene, "NoTasks", name=ORACLE, seconds=150)
+        assert said["status"] == "False"
+        assert "there is no task" in said["message"]
+        status = scene.worker.request("GET", f"/connectors/{ORACLE}/status")
+        assert status["tasks"] == []
+
+
+@contextmanager
+def _oracle_at(stack: Stack, port: int) -> Iterator[Scene]:
+    """A stage with Oracle's own manifest, and a connector that had its database once."""
+    with a_scene(stack, "e2e-oracle") as scene:
+        login = {"host": "127.0.0.1", "port": str(port), "dbname": "ORCLCDB"}
+        login |= {"user": "c##dbz", "password": CANARY}
+        stack.aws.put_secret("wms/e2e-oracle/dbInfo", login)
+        # Its topics want three brokers; these are there before the controller asks for them.
+        scene.env["WMS_OVERLAY"] = "ephemeral"
+        for name in ("PLAN_BASE_WVR_TBL", "PLAN_WVR_RVSN_TBL"):
+            stack.create_topics(*(f"e2e-oracle.wms.{schema}.{name}" for schema in ("MMDL", "WMS")))
+        stack.create_topics("__debezium-heartbeat.e2e-oracle.wms", "e2e-oracle.wms")
+        stack.create_topics("e2e-oracle.wms.schema-changes")
+        scene.start()
+        scene.wait(lambda: _inject_oracle(scene, login), "its worker runs", 90)
+        try:
+            yield scene
+        finally:
+            end_controller(scene)
+            for topic in stack.topics():
+                if topic.startswith(("e2e-oracle.", "__debezium-heartbeat.e2e-oracle.")):
+                    delete_topic(stack, topic)
 
 
 def _inject_oracle(scene: Scene, login: Mapping[str, str]) -> bool:
