@@ -300,8 +300,10 @@ class ManifestS3:
         self._floor = 0  # the highest sequence that this process read
         self._seen: str | Fault | None = None  # ETag of what was read, or why it could not be
         self._next = 0.0
+        self._news = False  # until it is read, however often somebody asks
 
     def read(self) -> Folder:
+        self._news = False
         self._next = self._clock.monotonic() + self._poll
         try:
             found = self._bucket.pointer()
@@ -319,13 +321,16 @@ class ManifestS3:
 
     def changed(self) -> bool:
         """Look at the pointer's ETag every few seconds; an outage is news once, as is its end."""
-        if self._clock.monotonic() < self._next:
-            return False
-        self._next = self._clock.monotonic() + self._poll
+        if not self._news and self._clock.monotonic() >= self._next:
+            self._next = self._clock.monotonic() + self._poll
+            self._news = self._differs()
+        return self._news
+
+    def _differs(self) -> bool:
         try:
             etag = self._bucket.etag()
         except Fault as fault:
-            return not isinstance(self._seen, Fault) or type(self._seen) is not type(fault)
+            return type(self._seen) is not type(fault)
         return etag != self._seen if etag is not None else not isinstance(self._seen, Fault)
 
     def _after(self, fault: Fault) -> str | Fault:

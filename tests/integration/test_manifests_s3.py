@@ -312,6 +312,21 @@ def test_nothing_is_asked_between_two_polls(aws_url: str, name: str, clock: Fake
     assert source.source.changed()
 
 
+def test_news_stay_news_until_they_are_read(aws_url: str, name: str, clock: FakeClock) -> None:
+    bucket = open_bucket(aws_url, name)
+    publisher(bucket).push(Folder(manifest("1000")), "")
+    source = open_source(bucket, clock)
+    source.look()
+    publisher(bucket).push(Folder(manifest("2000")), "")
+    clock.advance(POLL)
+    assert source.source.changed(), "the loop asks, which wakes it"
+    assert source.source.changed(), "and then the cycle asks"
+    revision = source.manifests.refresh(clock.now())
+    assert revision is not None
+    assert revision.topics[0].config["retention.ms"] == "2000"
+    assert not source.source.changed()
+
+
 def test_a_store_that_cannot_be_read_lets_no_revision_in(
     bucket: ManifestBucket, clock: FakeClock
 ) -> None:
