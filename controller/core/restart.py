@@ -199,7 +199,8 @@ def decide_restart(case: Case) -> Decision:
 def treat(case: Case) -> Treatment:
     """Choose by kind and by what is seen: what failed for good does not pass by itself."""
     ailment, symptom = case.ailment, case.symptom
-    if ailment is None:
+    ended = symptom is Symptom.NO_TASKS and ailment is not None and ailment.last <= case.bounced
+    if ailment is None or ended:  # what an ended task said is no cause of the next one's absence
         return Treatment.RESTART if symptom is Symptom.NO_TASKS else Treatment.HOLD
     transient = ailment.row.kind is FailureKind.TRANSIENT
     if ailment.row.kind is FailureKind.DATA_POSITION:
