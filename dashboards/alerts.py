@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from controller.core import metric
-from controller.core.metric import Metric
+from controller.core import lag_metric, metric
+from controller.core.lag_metric import ATTRIBUTES
+from controller.core.metric_family import Metric
 from dashboards.alert import Alert, Sample
-from dashboards.catalog import debezium
 
-JMX_ONLY: Final = (
-    "Only the worker's JMX agent knows it, and CloudWatch is told what the controller knows."
-)
+JMX_ONLY: Final = "Only the worker's JMX agent knows it, and CloudWatch is told of no detail."
 # The other reasons have alerts of their own, or belong to a controller that stands by.
 LEFT_ALONE: Final = ("Frozen", "Suspended", "ObserveOnly", "Contended", "NoStateStore")
+NAMED: Final = {"name": "wms-oracle-cdc"}
+CONNECT: Final = {"container": "connect"}
 CONNECTOR: Final = {"kind": "connector", "name": "wms-oracle-cdc"}
 
 
@@ -42,6 +42,31 @@ def _of_condition(kind: str, status: str, values: str, after: str, *, rings: boo
     return Sample(_condition_of(kind, status, values), after, labels if rings else None)
 
 
+ASKED: Final = f'{metric.NOT_ACTING.name}{{reason=~"Suspended|Frozen"}} > 0'
+MUTED: Final = f"unless on () ({ASKED})"  # what a person suspended or froze has its own alert
+
+
+def _muted(sample: Sample) -> Sample:
+    """Make the same case while a person asked for quiet."""
+    asked = {labelled(metric.NOT_ACTING.name, reason="Suspended"): "60+60x40"}
+    return Sample({**sample.series, **asked}, sample.after, None)
+
+
+def _shown(attribute: str) -> Metric:
+    """Find the family that shows one attribute of Debezium's beans."""
+    return next(one.family for one in ATTRIBUTES if one.attribute == attribute)
+
+
+TRANSACTION_AGE: Final = _shown("oldestscnageinmilliseconds")
+FREEZES: Final = _shown("scnfreezecount")
+ABANDONED: Final = _shown("abandonedtransactioncount")
+
+
+def _idle(reason: str, instance: str = "") -> str:
+    where = {"instance": instance} if instance else {}
+    return labelled(metric.NOT_ACTING.name, reason=reason, **where)
+
+
 def _held(reason: str) -> str:
     return labelled(metric.HELD.name, reason=reason)
 
@@ -55,6 +80,12 @@ def _gauge(
     **labels: str,
 ) -> Sample:
     return Sample({labelled(family.name, **labels): values}, after, rings)
+
+
+def _known(
+    family: Metric, values: str, after: str, labels: Mapping[str, str], *, rings: bool
+) -> Sample:
+    return Sample({labelled(family.name, **labels): values}, after, labels if rings else None)
 
 
 ALERTS: Final = (
@@ -73,64 +104,51 @@ ALERTS: Final = (
     ),
     Alert(
         "ConnectDown",
-        f"increase({labelled(metric.FAULTS.name, system='connect', reason='Unavailable')}[5m]) > 0"
-        f" and on () (time() - {metric.LAST_SUCCESS.name} > 300)",
+        f"{labelled(metric.UP.name, system='connect')} == 0",
         "5m",
         "page",
         "Connect does not answer the controller beside it.",
         (
-            Sample(
-                {
-                    labelled(metric.FAULTS.name, system="connect", reason="Unavailable"): "0+1x30",
-                    metric.LAST_SUCCESS.name: "0x30",
-                },
-                "20m",
-                {"system": "connect", "reason": "Unavailable"},
-            ),
-            Sample(
-                {
-                    labelled(metric.FAULTS.name, system="connect", reason="Unavailable"): "0+1x30",
-                    metric.LAST_SUCCESS.name: "0+60x30",
-                },
-                "20m",
-                None,
-            ),
+            _gauge(metric.UP, "0x30", "20m", rings={"system": "connect"}, system="connect"),
+            _gauge(metric.UP, "1x30", "20m", system="connect"),
         ),
         twin="ConnectDown",
     ),
     Alert(
         "NotReady",
-        f"{condition('Ready', 'False')} == 1",
+        f"{condition('Ready', 'False')} == 1 {MUTED}",
         "15m",
         "page",
         "{{ $labels.name }} is not running as declared.",
         (
             _of_condition("Ready", "False", "1x30", "20m", rings=True),
+            _muted(_of_condition("Ready", "False", "1x30", "20m", rings=True)),
             _of_condition("Ready", "False", "1x10 0x20", "20m", rings=False),
         ),
         twin="NotReady",
     ),
     Alert(
         "NotHealthy",
-        f"{condition('Healthy', 'False')} == 1",
+        f"{condition('Healthy', 'False')} == 1 {MUTED}",
         "15m",
         "page",
         "{{ $labels.name }} gets nowhere, whatever Connect says of it.",
         (
             _of_condition("Healthy", "False", "1x30", "20m", rings=True),
+            _muted(_of_condition("Healthy", "False", "1x30", "20m", rings=True)),
             _of_condition("Healthy", "False", "1x10 0x20", "20m", rings=False),
         ),
         twin="NotHealthy",
     ),
     Alert(
         "ObservationStale",
-        f"time() - {metric.LAST_SUCCESS.name} > 600",
+        f"time() - {metric.LAST_OBSERVATION.name} > 600",
         "1m",
         "page",
-        "No cycle has ended without a fault for ten minutes: what is shown is old.",
+        "Nothing has been observed completely for ten minutes: what is shown is old.",
         (
-            _gauge(metric.LAST_SUCCESS, "0x30", "20m", rings={}),
-            _gauge(metric.LAST_SUCCESS, "0+60x30", "20m"),
+            _gauge(metric.LAST_OBSERVATION, "0x30", "20m", rings={}),
+            _gauge(metric.LAST_OBSERVATION, "0+60x30", "20m"),
         ),
         twin="ObservationStale",
     ),
@@ -185,12 +203,13 @@ ALERTS: Final = (
     ),
     Alert(
         "NotSynced",
-        f"{condition('Synced', 'False')} == 1",
+        f"{condition('Synced', 'False')} == 1 {MUTED}",
         "15m",
         "notice",
         "{{ $labels.name }} has not been as declared for a quarter of an hour.",
         (
             _of_condition("Synced", "False", "1x30", "20m", rings=True),
+            _muted(_of_condition("Synced", "False", "1x30", "20m", rings=True)),
             _of_condition("Synced", "False", "1x10 0x20", "20m", rings=False),
         ),
         twin="NotSynced",
@@ -210,80 +229,103 @@ ALERTS: Final = (
         alone="The next cycle tries again; when it does not help, ObservationStale rings in both.",
     ),
     Alert(
+        "Lag",
+        f"{lag_metric.LAG.name} > 900 {MUTED}",
+        "5m",
+        "page",
+        "{{ $labels.name }}: Kafka is more than a quarter of an hour behind the database.",
+        (
+            _known(lag_metric.LAG, "1000x30", "20m", NAMED, rings=True),
+            _muted(_known(lag_metric.LAG, "1000x30", "20m", NAMED, rings=True)),
+            _known(lag_metric.LAG, "60x30", "20m", NAMED, rings=False),
+        ),
+        twin="Lag",
+    ),
+    Alert(
+        "HeartbeatSilent",
+        f"{lag_metric.HEARTBEAT_AGE.name} > 600 {MUTED}",
+        "5m",
+        "page",
+        "{{ $labels.name }} has written no heartbeat for ten minutes: it captures nothing.",
+        (
+            _known(lag_metric.HEARTBEAT_AGE, "700x30", "20m", NAMED, rings=True),
+            _known(lag_metric.HEARTBEAT_AGE, "5x30", "20m", NAMED, rings=False),
+        ),
+        twin="HeartbeatSilent",
+    ),
+    Alert(
+        "RestartBudgetSpent",
+        f"{metric.RESTARTS_LEFT.name} == 0",
+        "1m",
+        "page",
+        "No restart is left in the budget: restarting did not help.",
+        (
+            _gauge(metric.RESTARTS_LEFT, "0x30", "20m", rings={}),
+            _gauge(metric.RESTARTS_LEFT, "3x30", "20m"),
+        ),
+        twin="RestartBudgetSpent",
+    ),
+    Alert(
+        "NoActiveController",
+        f"min without (instance) ({_idle('NotLeader')}) > 300",
+        "1m",
+        "page",
+        "For five minutes no controller has held the lease of this stage: nobody acts.",
+        (
+            Sample({_idle("NotLeader", "a"): "0+60x30"}, "20m", {"reason": "NotLeader"}),
+            Sample(
+                {_idle("NotLeader", "a"): "0+60x30", _idle("NotLeader", "b"): "0x30"}, "20m", None
+            ),
+        ),
+        alone="CloudWatch hears of the leader only: a missing one is its NotActing.",
+    ),
+    Alert(
         "OldTransaction",
-        f"{labelled(debezium('OldestScnAgeInMilliseconds'), context='streaming')} > 14400000",
+        f"{TRANSACTION_AGE.name} > 14400",
         "15m",
         "page",
-        "{{ $labels.server }}: the oldest open transaction is older than four hours; the archive "
+        "{{ $labels.name }}: a transaction has been open for more than four hours; the archive "
         "logs must reach back to it.",
         (
-            Sample(
-                {
-                    labelled(
-                        debezium("OldestScnAgeInMilliseconds"), context="streaming", server="wms"
-                    ): "20000000x30"
-                },
-                "20m",
-                {"context": "streaming", "server": "wms"},
-            ),
-            Sample(
-                {
-                    labelled(
-                        debezium("OldestScnAgeInMilliseconds"), context="streaming", server="wms"
-                    ): "60000x30"
-                },
-                "20m",
-                None,
-            ),
+            _known(TRANSACTION_AGE, "20000x30", "20m", NAMED, rings=True),
+            _known(TRANSACTION_AGE, "60x30", "20m", NAMED, rings=False),
         ),
         alone=JMX_ONLY,
     ),
     Alert(
         "ScnFrozen",
-        f"{labelled(debezium('ScnFreezeCount'), context='streaming')} > 0",
+        f"{FREEZES.name} > 0",
         "15m",
         "page",
-        "{{ $labels.server }}: LogMiner comes no further.",
+        "{{ $labels.name }}: LogMiner comes no further.",
         (
-            Sample(
-                {labelled(debezium("ScnFreezeCount"), context="streaming", server="wms"): "3x30"},
-                "20m",
-                {"context": "streaming", "server": "wms"},
-            ),
-            Sample(
-                {labelled(debezium("ScnFreezeCount"), context="streaming", server="wms"): "0x30"},
-                "20m",
-                None,
-            ),
+            _known(FREEZES, "3x30", "20m", NAMED, rings=True),
+            _known(FREEZES, "0x30", "20m", NAMED, rings=False),
         ),
         alone="The controller sees the standing offset without JMX: NotHealthy rings in both.",
     ),
     Alert(
         "TransactionAbandoned",
-        f"increase({labelled(debezium('AbandonedTransactionCount'), context='streaming')}[1h]) > 0",
+        f"increase({ABANDONED.name}[1h]) > 0",
         "0m",
         "page",
-        "{{ $labels.server }}: LogMiner gave up a transaction; its changes are captured by nobody.",
+        "{{ $labels.name }}: LogMiner gave up a transaction; its changes are captured by nobody.",
         (
-            Sample(
-                {
-                    labelled(
-                        debezium("AbandonedTransactionCount"), context="streaming", server="wms"
-                    ): "0x10 1x20"
-                },
-                "12m",
-                {"context": "streaming", "server": "wms"},
-            ),
-            Sample(
-                {
-                    labelled(
-                        debezium("AbandonedTransactionCount"), context="streaming", server="wms"
-                    ): "0x30"
-                },
-                "20m",
-                None,
-            ),
+            _known(ABANDONED, "0x10 1x20", "12m", NAMED, rings=True),
+            _known(ABANDONED, "0x30", "20m", NAMED, rings=False),
         ),
         alone=JMX_ONLY,
+    ),
+    Alert(
+        "OutOfMemory",
+        f"{lag_metric.OUT_OF_MEMORY.name} == 1",
+        "0m",
+        "notice",
+        "Container {{ $labels.container }} was killed, most often for want of memory.",
+        (
+            _known(lag_metric.OUT_OF_MEMORY, "1x9", "5m", CONNECT, rings=True),
+            _known(lag_metric.OUT_OF_MEMORY, "0x9", "5m", CONNECT, rings=False),
+        ),
+        alone="EventBridge tells of every task that stopped unasked, with its reason.",
     ),
 )

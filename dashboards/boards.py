@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from controller.core import metric
-from controller.core.metric import Metric
+from controller.core import lag_metric, metric
+from controller.core.metric_family import Metric
 from dashboards.catalog import TARGET, debezium, source_task, worker
 from dashboards.panel import STAGE, Board, panel
 
@@ -145,6 +145,96 @@ CONTROLLER: Final = Board(
                     "Orphans",
                     "What is ours and no manifest declares any more.",
                     (of(metric.ORPHANS), "{{stage}}"),
+                ),
+            ),
+        ),
+    ),
+)
+CONNECTORS: Final = Board(
+    "wms-connectors",
+    "WMS connectors: health and lag",
+    "Is each connector as declared, running, getting somewhere, and how far behind is the data?",
+    (
+        (
+            "Health",
+            (
+                panel(
+                    "Conditions that do not hold",
+                    "Synced: as declared. Ready: running. Healthy: getting somewhere. A line is a "
+                    "condition that does not hold; `wmsctl status` has its sentence.",
+                    (
+                        of(
+                            metric.CONDITION,
+                            'kind="connector", condition!="Stalled", status="False"',
+                        )
+                        + " == 1",
+                        "{{name}} not {{condition}}",
+                    ),
+                    (
+                        of(metric.CONDITION, 'kind="connector", condition="Stalled", status="True"')
+                        + " == 1",
+                        "{{name}} waits for a person",
+                    ),
+                ),
+                panel(
+                    "Not acting",
+                    "How long nothing has been done, by reason: frozen, suspended, contended, ...",
+                    (f"{of(metric.NOT_ACTING)} > 0", "{{reason}}"),
+                    unit="s",
+                ),
+                panel(
+                    "Restarts",
+                    "In an hour, by failure and by what came of them.",
+                    (
+                        f"increase({of(metric.RESTARTS)}[1h]) > 0",
+                        "{{reason}} {{result}}",
+                    ),
+                ),
+                panel(
+                    "Restarts left",
+                    "Of this Connect cluster's budget. At 0 a person is needed.",
+                    (of(metric.RESTARTS_LEFT), "{{stage}}"),
+                ),
+            ),
+        ),
+        (
+            "Lag",
+            (
+                panel(
+                    "Lag",
+                    "How far Kafka is behind the database. It grows while a pipeline is dead and "
+                    "stays small while the source is quiet.",
+                    (of(lag_metric.LAG), "{{name}}"),
+                    unit="s",
+                ),
+                panel(
+                    "Age of the heartbeat",
+                    "Small while the connector lives, whatever the tables do.",
+                    (of(lag_metric.HEARTBEAT_AGE), "{{name}}"),
+                    unit="s",
+                ),
+                panel(
+                    "Lag by topic",
+                    "Where one captured table is behind and the others are not.",
+                    (of(lag_metric.TOPIC_LAG), "{{topic}}"),
+                    unit="s",
+                ),
+                panel(
+                    "Age of the newest record",
+                    "Of each captured topic. A quiet table's grows, and nothing is wrong.",
+                    (of(lag_metric.TOPIC_AGE), "{{topic}}"),
+                    unit="s",
+                ),
+                panel(
+                    "What is seen of the lag",
+                    "1 for each source of the number that could be read.",
+                    (of(lag_metric.LAG_SEEN), "{{name}} {{sign}}"),
+                ),
+                panel(
+                    "Containers",
+                    "Restarts of the containers of this task, and those killed for memory.",
+                    (of(lag_metric.CONTAINER_RESTARTS), "{{container}} restarts"),
+                    (of(lag_metric.OUT_OF_MEMORY), "{{container}} out of memory"),
                 ),
             ),
         ),
@@ -330,4 +420,4 @@ WORKER: Final = Board(
     ),
 )
 
-BOARDS: Final = (CONTROLLER, LOGMINER, WORKER)
+BOARDS: Final = (CONTROLLER, CONNECTORS, LOGMINER, WORKER)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from controller.core.metric import METRICS, Metric, MetricKind
+from controller.core.metric import METRICS
+from controller.core.metric_family import Metric, MetricKind
 
 # Attributes of Debezium's beans (debezium.io/documentation, Oracle connector, Monitoring); the JMX
 # agent writes them in lower case after `debezium_`.
