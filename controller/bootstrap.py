@@ -45,7 +45,6 @@ from controller.ports import (
     WorkerEvidence,
 )
 from controller.settings import BadSetting, Settings
-from controller.telemetry.log import Lines
 
 if TYPE_CHECKING:
     from controller.adapters.caller import Caller
@@ -179,6 +178,7 @@ class Parts:
     def cloudwatch(self, recorder: PrometheusRecorder, log: Log) -> CloudWatch | None:
         """Answer the one who tells CloudWatch, where somebody wants that."""
         from controller.telemetry.cloudwatch import CloudWatch, Teller, emf_sender, put_sender
+        from controller.telemetry.log import Lines
 
         mode = self.settings.cloudwatch_mode
         if mode == "off":

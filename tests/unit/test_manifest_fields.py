@@ -123,7 +123,7 @@ def test_a_wrong_field_of_a_topic_is_told(spec: str, complaint: str) -> None:
         ("intervals: {cycle: 1h}", "6:22: spec.intervals.cycle: must be 1s to 600s"),
         (
             "intervals: {sycle: 1s}",
-            "6:15: spec.intervals.sycle: is no field here, where cycle, secrets, listing are known; did you mean cycle?",
+            "6:15: spec.intervals.sycle: is no field here, where cycle, secrets, listing, lag are known; did you mean cycle?",
         ),
         ("intervals: 15s", "6:14: spec.intervals: must be a map of fields"),
         ("probe: always", "6:10: spec.probe: must be required, advisory or off"),
