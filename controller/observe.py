@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from controller.core.delivery import broker_line, named_versions, paths_of, secret_names
 from controller.core.faults import Fault, Unavailable
-from controller.core.look import is_to_start, offsets_due
+from controller.core.look import is_to_start, neighbours_due, offsets_due
 from controller.core.model import (
     ABSENT,
     Absent,
@@ -32,7 +32,7 @@ from controller.core.model import (
 from controller.core.redact import Redacted
 from controller.core.restart_case import sources_to_reach
 from controller.core.stage import Stage
-from controller.core.world import World
+from controller.core.world import World, other_offsets
 from controller.lag import LagObserver
 from controller.leadership import Always, Leadership
 from controller.ports import (
@@ -223,6 +223,7 @@ class Observer:
         self._topics_seen: dict[ResourceKey, ObservedTopic | Absent | Unknown] = {}
         self._listed_at: float | None = None
         self._listing: frozenset[str] | None = None
+        self._connect_cluster: tuple[str | None, str] | None = None  # broker string, id
         self.lag: LagObserver | None = None  # of a process that stays; one that ends needs none
         self.faults: list[tuple[str, Fault]] = []  # of the newest observation, by system
 
@@ -252,7 +253,9 @@ class Observer:
         world = replace(world, connectors=self._connectors(world))
         world = replace(world, secrets=self._read_secrets(world))
         world = self._observe_kafka(world)
+        world = self._observe_connect_cluster(world)
         world = replace(world, offsets=self._offsets(world))
+        world = replace(world, neighbours=self._neighbours(world))
         if self.lag is not None:
             world = replace(world, lag=self.lag.observe(world, self.kafka.client, self.kafka.line))
         world = self._watched(world)
@@ -418,6 +421,41 @@ class Observer:
         except Fault as fault:
             self._note("kafka", fault)
         return self._listing
+
+    def _observe_connect_cluster(self, world: World) -> World:
+        """Ask the worker again once it was away or the broker string changed; else it is the same.
+
+        Where it answers everything but this, nothing is written to it.
+        """
+        if world.connectors.fault is not None:
+            self._connect_cluster = None
+            return world
+        line, known = self.kafka.line, self._connect_cluster
+        try:
+            if known is None or known[0] != line:
+                known = line, self._connect.cluster_id()
+        except Fault as fault:
+            self._connect_cluster = None
+            return replace(world, connectors=Snapshot(fault=self._note("connect", fault)))
+        self._connect_cluster = known
+        return replace(world, connect_cluster=known[1])
+
+    def _neighbours(self, world: World) -> frozenset[str] | Unknown | None:
+        """Look, by name, for other named stages' workers only where it is about to matter."""
+        line = self.kafka.line
+        if not neighbours_due(world):
+            return None
+        if line is None:
+            return NOT_LOOKED
+        try:
+            seen = self.kafka.to(line).observe(other_offsets(world.stage))
+        except Fault as fault:
+            return Unknown(self._note("kafka", fault))
+        doubtful = next((i for i in seen.items.values() if isinstance(i, Unknown)), None)
+        there = {k.name for k, item in seen.items.items() if isinstance(item, ObservedTopic)}
+        if seen.fault is not None:
+            return Unknown(seen.fault)
+        return frozenset(there) if there or doubtful is None else doubtful
 
     # --- offsets ----------------------------------------------------------------------------
 

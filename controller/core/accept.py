@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.core.action import Action, CreateTopic, Forget, Remember
+from controller.core.action import Action, CreateConnector, CreateTopic, Forget, Remember
+from controller.core.danger import find_dangers
 from controller.core.decision import Act, Decision, Risk, Stall
 from controller.core.model import Acceptance, Json, Records, ResourceKey
 
@@ -35,12 +36,19 @@ def action_id(key: ResourceKey, act: Act) -> str:
 
 
 def _content(actions: Iterable[Action]) -> Json:
-    """Tell created topics apart, which have no diff."""
-    return [
+    """Tell apart what is created, which has no diff: a connector by what is dangerous in it."""
+    topics: list[Json] = [
         [action.name, action.partitions, dict(sorted(action.config.items()))]
         for action in actions
         if isinstance(action, CreateTopic)
     ]
+    dangers: list[Json] = [
+        [action.name, danger.key, action.config[danger.key]]
+        for action in actions
+        if isinstance(action, CreateConnector)
+        for danger in find_dangers(action.config)
+    ]
+    return [*topics, *dangers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,8 +217,8 @@ def decide_ready(world: World) -> Decision:
         return missing
     if isinstance(world.cluster_id, Unknown):
         return Wait(world.cluster_id.fault.reason, world.cluster_id.fault.message)
-    if world.wrong_cluster is not None:
-        return Stall("WrongCluster", world.wrong_cluster)
+    if world.wrong_brokers is not None:
+        return Stall("WrongCluster", world.wrong_brokers)
     return Act((WriteReady(line),), "Ready", "the worker may start")
 
 

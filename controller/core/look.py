@@ -63,3 +63,11 @@ def _may_interrupt(manifest: ConnectorManifest, world: World) -> bool:
         return False
     desired = resolution_of(manifest, world).desired
     return isinstance(desired, DesiredConnector) and bool(diff_connector(desired, observed))
+
+
+def neighbours_due(world: World) -> bool:
+    """Whether a connector would begin from nothing where another named stage may write, too."""
+    if world.revision is None or not world.stage.named or world.policy.shared_cluster:
+        return False
+    started = (m for m in world.revision.connectors if is_to_start(m, world))
+    return any(world.offsets.get(manifest.name) == () for manifest in started)

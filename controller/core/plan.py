@@ -25,6 +25,7 @@ from controller.core.delivery import decide_ready, decide_secret, secret_names
 from controller.core.guards import own_name
 from controller.core.health import judge_health
 from controller.core.hold import OWN_KINDS, Standing, draw, hold, keep_drift
+from controller.core.identity import explain_shared
 from controller.core.idle import Idle, find_idle, keep_idle
 from controller.core.login_stop import concerns, probe_again, read_stop
 from controller.core.look import resolution_of
@@ -395,15 +396,24 @@ def _decide_connector(
         offsets=world.offsets.get(manifest.name),
         filled=world.filled.get(manifest.name),
         rivals=rivals_of(manifest, world.observed_connectors()),
+        neighbours=frozenset() if world.policy.shared_cluster else world.neighbours,
         hold_resume=resume_hold(manifest, resolution, world),
         before_resume=before_resume(manifest, world),
     )
     decision = decide_connector(resolution.desired, observed, memory, around)
+    if decision == Converged() and shares_unasked(world):
+        return Converged("ClusterShared", explain_shared(world.other_stages_listed))
     if not isinstance(decision, Act) or not isinstance(resolution.desired, DesiredConnector):
         return decision
     if isinstance(observed, ObservedConnector) and not diff_connector(resolution.desired, observed):
         return decision
     return _after_refusal(manifest, resolution, world) or decision
+
+
+def shares_unasked(world: World) -> bool:
+    """Whether a stage that runs has a neighbour that nobody declared: shown, and nothing held."""
+    named = world.stage.named and not world.policy.shared_cluster
+    return named and bool(world.other_stages_listed)
 
 
 def _after_refusal(

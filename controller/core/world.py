@@ -24,6 +24,11 @@ from controller.core.progress import Progress
 from controller.core.stage import Stage
 
 
+def other_offsets(stage: Stage) -> tuple[str, ...]:
+    """Name what shows that another named stage's worker was on a cluster."""
+    return tuple(other.connect_topics["offsets"] for other in stage.other_named_stages())
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """One complete observation; what could not be looked at is Unknown in it."""
@@ -59,6 +64,9 @@ class World:
     states_since: Mapping[str, float] = field(
         default_factory=lambda: MappingProxyType({})
     )  # connector -> since when we see its states, and those of its tasks, as they are
+    connect_cluster: str | None = None  # id of the cluster that the worker uses; None: not known
+    # Offsets topics of other named stages that are here; None: nothing in this cycle needs them.
+    neighbours: frozenset[str] | Unknown | None = None
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
     lag: LagReport = field(default_factory=LagReport)
     refusal: str | None = None  # why the newest manifests are not in force
@@ -84,7 +92,7 @@ class World:
         return None
 
     @property
-    def wrong_cluster(self) -> str | None:
+    def wrong_brokers(self) -> str | None:
         """Say that the brokers are not those that were declared or seen first, if that is so."""
         expected = self.expected_cluster
         if isinstance(self.cluster_id, Unknown) or expected in (None, self.cluster_id):
@@ -93,6 +101,24 @@ class World:
             f"the broker string leads to cluster {self.cluster_id}, and {expected} is declared or "
             "was seen first: correct the secret"
         )
+
+    @property
+    def wrong_cluster(self) -> str | None:
+        """Say why nothing may be written: wrong brokers, or a worker that uses others than we."""
+        if self.wrong_brokers is not None or self.connect_cluster is None:
+            return self.wrong_brokers
+        known = self.expected_cluster if isinstance(self.cluster_id, Unknown) else self.cluster_id
+        if known in (None, self.connect_cluster):
+            return None
+        return (
+            f"Connect uses cluster {self.connect_cluster}, and the broker string leads to {known}: "
+            "correct the secret, or replace the worker so that it reads it anew"
+        )
+
+    @property
+    def other_stages_listed(self) -> frozenset[str]:
+        """Name the offsets topics of other named stages in the newest list of topics."""
+        return frozenset(other_offsets(self.stage)).intersection(self.listing or ())
 
     @property
     def expected_cluster(self) -> str | None:
