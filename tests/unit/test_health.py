@@ -19,6 +19,7 @@ from controller.core.model import (
     Json,
     ObservedConnector,
     ObservedTask,
+    ObservedTopic,
     Offsets,
     RunState,
     Snapshot,
@@ -249,7 +250,7 @@ def test_the_condition_of_a_plan_is_this_verdict() -> None:
 
 
 def test_a_refused_login_is_told_before_a_missing_topic_and_the_broker_names_that_topic() -> None:
-    gone = Snapshot({make.topic().key: ABSENT})
+    gone: Snapshot[ObservedTopic] = Snapshot({make.topic().key: ABSENT})
     assert judge(topics=gone, evidence=evidence(REFUSED))[1] == "LoginRefused"
     text = "Error while fetching metadata: {wms.APP.ORDERS=UNKNOWN_TOPIC_OR_PARTITION}"
     status, reason, message = judge(topics=gone, evidence=evidence(text))

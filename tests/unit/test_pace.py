@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from controller.core.action import AlterTopic, PutConfig, Remember, Restart, Stop
 from controller.core.decision import Act, Difference
-from controller.core.model import Record, connector_key
+from controller.core.model import Json, Record, connector_key
 from controller.core.pace import HOUR, Pace, bounces, pace_record, read_pace, stamp
 
 KEY = connector_key("oracle")
@@ -69,6 +69,10 @@ def test_no_more_times_are_kept_than_the_budget_has() -> None:
 
 
 def test_times_ahead_count_as_now_and_nonsense_as_nothing() -> None:
-    value = {"generation": "g1", "repairs": [NOW + 9_999, "x", True, None], "bounces": "no list"}
-    records = {pace_record(KEY): Record(value, 1)}  # type: ignore[dict-item]
+    value: dict[str, Json] = {
+        "generation": "g1",
+        "repairs": [NOW + 9_999, "x", True, None],
+        "bounces": "no list",
+    }
+    records = {pace_record(KEY): Record(value, 1)}
     assert read_pace(records, KEY, "g1", NOW) == Pace(KEY, "g1", (NOW,), ())

@@ -91,7 +91,11 @@ def test_what_was_not_granted_is_unseen_and_names_the_grant() -> None:
 
 
 def test_what_is_wrong_comes_with_the_sql_for_the_dba() -> None:
-    bad = {**dict.fromkeys(GOOD, 0.0), "logMode": "NOARCHIVELOG", "supplementalLogging": "NO"}
+    bad: dict[str, Any] = {
+        **dict.fromkeys(GOOD, 0.0),
+        "logMode": "NOARCHIVELOG",
+        "supplementalLogging": "NO",
+    }
     wrong = [f for f in judge(Said(bad, {}), ORACLE) if f.verdict in (FAILING, WARNING)]
     assert len(wrong) >= 4
     assert all(finding.sql for finding in wrong)

@@ -95,7 +95,8 @@ def test_a_log_that_is_not_given_missing_or_forbidden_is_said() -> None:
     assert witness.fault is not None
     log.fault = None
     witness.observe([make.NAME], {})
-    assert not (witness.unseen or witness.fault)
+    assert not witness.unseen
+    assert not witness.fault
 
 
 def test_evidence_is_over_once_its_connector_was_well_later() -> None:
