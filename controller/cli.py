@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from controller.bootstrap import Parts, build, build_for_people, identity
+from controller.cli_history import history
 from controller.cli_manifests import app as manifests_app
 from controller.cli_verify import verify
 from controller.console import (
@@ -33,6 +34,7 @@ from controller.core.model import Json, Kind, ResourceKey, Revision
 from controller.core.plan import plan as make_plan
 from controller.core.plan import probe_intent_record
 from controller.core.stage import RefusedStage, Stage
+from controller.journal import Journal
 from controller.manifest import ManifestErrors
 from controller.settings import BadSetting, Settings, read_settings
 
@@ -61,6 +63,7 @@ app = typer.Typer(
 )
 
 app.add_typer(manifests_app, name="manifests")
+app.command()(history)
 app.command()(verify)
 
 StageOption = Annotated[str | None, typer.Option("--stage", "-s", help="WMS_STAGE")]
@@ -472,13 +475,33 @@ def _leave_word(parts: Parts, record: str, seconds: float, reason: str) -> str:
     until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
     value: dict[str, Json] = {**identity(), "who": _who(parts), "reason": reason, "until": until}
     parts.store.put(record, value, expires=ends)
+    _record_word(parts, record, reason=reason, until=until)
     return until
+
+
+def _record_word(parts: Parts, record: str, **told: Json) -> None:
+    """Put it into the history too; a brake that is already pulled stays pulled without."""
+    try:
+        _journal(parts).tell({**_word(record), **told})
+    except Fault as fault:
+        fail(f"it is in force, but could not be recorded: {fault.message}")
+
+
+def _word(record: str) -> dict[str, Json]:
+    said, _, resource = record.removeprefix("intent/").partition(":")
+    return {"event": said, "resource": resource or "stage"}
+
+
+def _journal(parts: Parts) -> Journal:
+    return Journal(parts.store, parts.clock, _who(parts))
 
 
 def _take_back(parts: Parts, record: str) -> bool:
     if record not in parts.store.load():
         return False
     parts.store.delete(record)
+    word = _word(record)
+    _record_word(parts, record, event=f"un{word['event']}")
     return True
 
 
@@ -500,7 +523,11 @@ def accept(
         raise typer.BadParameter("a word lasts seven days at most")
     parts = _people(stage)
     value: dict[str, Json] = {**identity(), "who": _who(parts), "risk": risk, "reason": reason}
-    parts.store.put(accept_record(key, action), value, expires=time.time() + seconds)
+    ends = time.time() + seconds
+    until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
+    told: dict[str, Json] = {"event": "accept", "resource": str(key), "action": action}
+    _journal(parts).tell({**told, "risk": risk, "reason": reason, "until": until})
+    parts.store.put(accept_record(key, action), value, expires=ends)
     print(f"action {action} of {key} is accepted for {duration}; see `wmsctl status`")
     return FINE
 
@@ -515,6 +542,7 @@ def probe(
     name = name.removeprefix("connector/").removeprefix("secret/")
     value: dict[str, Json] = {**identity(), "who": _who(parts)}
     parts.store.put(probe_intent_record(name), value, expires=time.time() + 3600)
+    _record_word(parts, probe_intent_record(name), event="probe", resource=name)
     print(f"the login of {name} is tried once more in the next cycle; see `wmsctl status`")
     return FINE
 
