@@ -33,6 +33,7 @@ _CONDITIONS: Final = (
     (told.NOT_READY, "Ready"),
     (told.NOT_HEALTHY, "Healthy"),
 )
+# A standby beside a leader is as it should be; its NotLeader would ring for ever.
 _IDLE: Final = ("Frozen", "Suspended", "ObserveOnly", "Contended", "NoStateStore")
 
 
