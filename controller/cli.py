@@ -16,6 +16,7 @@ import typer
 from controller.bootstrap import Parts, build, build_for_people, identity
 from controller.cli_history import history
 from controller.cli_manifests import app as manifests_app
+from controller.cli_offsets import app as offsets_app
 from controller.cli_verify import verify
 from controller.console import (
     Output,
@@ -64,6 +65,7 @@ app = typer.Typer(
 
 app.add_typer(manifests_app, name="manifests")
 app.command()(history)
+app.add_typer(offsets_app, name="offsets")
 app.command()(verify)
 
 StageOption = Annotated[str | None, typer.Option("--stage", "-s", help="WMS_STAGE")]
@@ -489,6 +491,8 @@ def _record_word(parts: Parts, record: str, **told: Json) -> None:
 
 def _word(record: str) -> dict[str, Json]:
     said, _, resource = record.removeprefix("intent/").partition(":")
+    if said == "release":
+        resource = f"{Kind.CONNECTOR}/{resource}"
     return {"event": said, "resource": resource or "stage"}
 
 

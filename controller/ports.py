@@ -56,6 +56,13 @@ class ConnectClient(Protocol):
         """Must answer () for one without offsets; entries with a null offset are left out."""
         ...
 
+    def alter_offsets(self, name: str, offsets: Offsets | list[dict[str, Json]]) -> None:
+        """Must only alter those of a STOPPED connector without a task; else Conflict `NotStopped`.
+
+        Called for a person only: no plan has it.
+        """
+        ...
+
     def validate(self, connector_class: str, config: Mapping[str, str]) -> Sequence[FieldError]:
         """Must only be called when a login is wanted: Debezium opens one."""
         ...

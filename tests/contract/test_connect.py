@@ -23,7 +23,7 @@ from controller.core.action import (
     Stop,
 )
 from controller.core.faults import Conflict, Fault, Rejected
-from controller.core.model import ABSENT, Absent, ObservedConnector, Unknown, connector_key
+from controller.core.model import ABSENT, Absent, Json, ObservedConnector, Unknown, connector_key
 from controller.core.stage import MARK_KEY
 from controller.ports import ConnectClient
 from devstack.environment import wait_until
@@ -346,6 +346,32 @@ class TestOffsetsAndDeleting:
 
         assert wait_until(reset, 10)
         assert worker.client.offsets(name) == ()
+
+    def test_offsets_that_were_altered_are_the_offsets(self, worker: Worker) -> None:
+        name = worker.running()
+        worker.offset(name)
+        worker.client.apply(Stop(name))
+        assert worker.shows(name, "STOPPED")
+        (entry,) = worker.client.offsets(name)
+        older: dict[str, Json] = {"partition": entry["partition"], "offset": {"position": 1}}
+
+        def altered() -> bool:  # not as long as a task is left
+            try:
+                worker.client.alter_offsets(name, [older])
+            except Conflict:
+                return False
+            return True
+
+        assert wait_until(altered, 15)
+        assert wait_until(lambda: worker.client.offsets(name) == (older,), 15)
+
+    def test_offsets_of_a_running_connector_cannot_be_altered(self, worker: Worker) -> None:
+        name = worker.running()
+        worker.offset(name)
+        (entry,) = worker.client.offsets(name)
+        with pytest.raises(Conflict) as caught:
+            worker.client.alter_offsets(name, [dict(entry)])
+        assert caught.value.reason == "NotStopped"
 
     def test_deleting_what_is_gone_is_no_fault(self, worker: Worker) -> None:
         name = worker.create()

@@ -132,6 +132,10 @@ class ConnectRest:
     def offsets(self, name: str) -> Offsets:
         return self._read(_path(name, "offsets"), read_offsets)
 
+    def alter_offsets(self, name: str, offsets: Offsets | list[dict[str, Json]]) -> None:
+        body: list[Json] = [dict(entry) for entry in offsets]
+        self._write("PATCH", _path(name, "offsets"), {"offsets": body})
+
     def validate(self, connector_class: str, config: Mapping[str, str]) -> Sequence[FieldError]:
         # Without the class in it, Connect quotes the whole config with its secrets resolved.
         body = {**config, "connector.class": connector_class}

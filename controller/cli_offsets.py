@@ -1,0 +1,179 @@
+"""`wmsctl offsets`: see, keep and put back how far a connector has read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.bootstrap import Parts, build, identity
+from controller.console import fail
+from controller.core.decision import Risk
+from controller.core.faults import Fault
+from controller.core.hold import TEARING_DOWN_RECORD
+from controller.core.memory import BIRTH_RECORD
+from controller.core.model import Json, connector_key
+from controller.core.offsets import (
+    Move,
+    Place,
+    exported,
+    moves_of,
+    refusals_of_connector,
+    refusals_of_file,
+    restore_id,
+)
+from controller.core.risk import worst
+from controller.journal import Journal
+from controller.settings import BadSetting, read_settings
+
+FINE, FAULT, CHANGES = 0, 1, 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="How far a connector has read: see it, keep it, put it back.",
+)
+
+NameArgument = Annotated[str, typer.Argument(help="the connector's name")]
+StageOption = Annotated[str | None, typer.Option("--stage", "-s", help="WMS_STAGE")]
+
+
+@app.command()
+def show(name: NameArgument, stage: StageOption = None) -> int:
+    """Print the offsets of now."""
+    parts, place = _at(name, stage)
+    print(json.dumps(_export(parts, place), indent=2))
+    return FINE
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    file: Annotated[Path | None, typer.Argument(help="a new file; else standard output")] = None,
+    stage: StageOption = None,
+) -> int:
+    """Write the offsets of now, with where and when, for `restore`."""
+    parts, place = _at(name, stage)
+    text = json.dumps(_export(parts, place), indent=2) + "\n"
+    if file is None:
+        print(text, end="")
+        return FINE
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise BadSetting(f"{file} cannot be written: {error.strerror}") from error
+    print(f"the offsets of {place.connector} are in {file}")
+    return FINE
+
+
+@app.command()
+def restore(
+    name: NameArgument,
+    file: Annotated[Path, typer.Argument(help="what `export` wrote")],
+    accept: Annotated[str | None, typer.Option(help="the id that this command prints")] = None,
+    reason: Annotated[str, typer.Option(help="why; people will read it")] = "",
+    stage: StageOption = None,
+) -> int:
+    """Put exported offsets back; the connector must be STOPPED, and a person must accept it."""
+    parts, place = _at(name, stage)
+    document = _read(file)
+    refusals = [*refusals_of_file(document, place), *_refusals_here(parts, place)]
+    for refusal in refusals:
+        fail(f"{file}: {refusal}" if refusal.startswith("it") else refusal)
+    if refusals:
+        return FAULT
+    moves = moves_of(parts.connect.offsets(place.connector), document["offsets"])
+    ident, risk = restore_id(place, moves), worst(move.risk for move in moves)
+    for move in moves:
+        print("\n".join(move.lines()))
+    if all(move.direction == "same" for move in moves):
+        print("The offsets are these already.")
+        return FINE
+    print(f"risk {risk}; to accept exactly this: --accept {ident}")
+    if not _accepted(place, accept, ident):
+        return CHANGES if accept is None else FAULT
+    return _restore(parts, place, moves, ident, risk, reason)
+
+
+def _restore(
+    parts: Parts, place: Place, moves: tuple[Move, ...], ident: str, risk: Risk, reason: str
+) -> int:
+    """Record it, write it once, and record how it ended."""
+    journal = Journal(parts.store, parts.clock, _who(parts), scrub=parts.scrubber.scrub)
+    changes: list[Json] = [line for move in moves for line in move.lines()]
+    begun = journal.tell(
+        {
+            "event": "begun",
+            "resource": str(connector_key(place.connector)),
+            "action": "RestoreOffsets",
+            "cluster": place.cluster,
+            "risk": str(risk),
+            "accepted": ident,
+            "reason": reason or "no reason given",
+            "changes": changes,
+        }
+    )
+    entries = [{"partition": move.partition, "offset": move.after} for move in moves]
+    try:
+        parts.connect.alter_offsets(place.connector, entries)
+    except Fault as fault:
+        journal.end(begun, (), fault, 1)
+        raise
+    journal.end(begun, ("RestoreOffsets",), None, 1)
+    print(f"the offsets of {place.connector} are restored; it is still STOPPED")
+    return FINE
+
+
+def _accepted(place: Place, accept: str | None, ident: str) -> bool:
+    if accept is not None:
+        if accept != ident:
+            fail(f"--accept {accept} is for something else: what would be done now is {ident}")
+        return accept == ident
+    if not sys.stdin.isatty():
+        return False
+    typed: str = typer.prompt(f"type {place.connector} to restore its offsets")
+    return typed == place.connector
+
+
+def _refusals_here(parts: Parts, place: Place) -> list[str]:
+    records = parts.store.load()
+    birth = records.get(BIRTH_RECORD)
+    known = birth.value.get("cluster_id") if birth is not None else None
+    found = []
+    if TEARING_DOWN_RECORD in records:
+        found.append("the stage is being torn down")
+    if known is not None and known != place.cluster:
+        found.append(f"Connect uses cluster {place.cluster}; this stage was born on {known}")
+    observed = parts.connect.observe([place.connector]).get(connector_key(place.connector))
+    return [*found, *refusals_of_connector(observed, parts.stage.mark)]
+
+
+def _at(name: str, stage: str | None) -> tuple[Parts, Place]:
+    parts = build(read_settings(stage=stage), settle=0.0)
+    connector = name.removeprefix("connector/")
+    return parts, Place(parts.stage.name, parts.connect.cluster_id(), connector)
+
+
+def _export(parts: Parts, place: Place) -> dict[str, Json]:
+    at = datetime.fromtimestamp(parts.clock.now(), UTC).isoformat(timespec="seconds")
+    return exported(place, parts.connect.offsets(place.connector), at)
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{file} cannot be read: {error}") from error
+
+
+def _who(parts: Parts) -> str:
+    """Name the person: by AWS's word where the store is there, else as this machine does."""
+    if parts.settings.state_table:
+        return parts.caller.arn
+    who = identity()
+    return f"{who['user']}@{who['host']}"
