@@ -187,7 +187,7 @@ def test_without_a_broker_health_is_not_claimed(scene: Scene) -> None:
 def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_trace(
     stack: Stack,
 ) -> None:
-    with _oracle_at(stack, free_port()) as scene:
+    with _oracle_at(stack, "e2e-oracle", free_port()) as scene:
         said = falls_ill(scene, "NoListener", name=ORACLE)
         assert "RUNNING" in said["message"]
         assert "ORA-12541" in said["message"]
@@ -203,7 +203,7 @@ def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_t
 def test_a_connector_without_any_task_is_told_behind_running(stack: Stack) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,  # takes each call and says nothing
-        _oracle_at(stack, silent.getsockname()[1]) as scene,
+        _oracle_at(stack, "e2e-silent", silent.getsockname()[1]) as scene,
     ):
         said = falls_ill(scene, "NoTasks", name=ORACLE, seconds=150)
         assert said["status"] == "False"
@@ -213,18 +213,18 @@ def test_a_connector_without_any_task_is_told_behind_running(stack: Stack) -> No
 
 
 @contextmanager
-def _oracle_at(stack: Stack, port: int) -> Iterator[Scene]:
+def _oracle_at(stack: Stack, stage: str, port: int) -> Iterator[Scene]:
     """A stage with Oracle's own manifest, and a connector that had its database once."""
-    with a_scene(stack, "e2e-oracle") as scene:
+    with a_scene(stack, stage) as scene:
         login = {"host": "127.0.0.1", "port": str(port), "dbname": "ORCLCDB"}
         login |= {"user": "c##dbz", "password": CANARY}
-        stack.aws.put_secret("wms/e2e-oracle/dbInfo", login)
+        stack.aws.put_secret(f"wms/{stage}/dbInfo", login)
         # Its topics want three brokers; these are there before the controller asks for them.
         scene.env["WMS_OVERLAY"] = "ephemeral"
         for name in ("PLAN_BASE_WVR_TBL", "PLAN_WVR_RVSN_TBL"):
-            stack.create_topics(*(f"e2e-oracle.wms.{schema}.{name}" for schema in ("MMDL", "WMS")))
-        stack.create_topics("__debezium-heartbeat.e2e-oracle.wms", "e2e-oracle.wms")
-        stack.create_topics("e2e-oracle.wms.schema-changes")
+            stack.create_topics(*(f"{stage}.wms.{schema}.{name}" for schema in ("MMDL", "WMS")))
+        stack.create_topics(f"__debezium-heartbeat.{stage}.wms", f"{stage}.wms")
+        stack.create_topics(f"{stage}.wms.schema-changes")
         scene.start()
         scene.wait(lambda: _inject_oracle(scene, login), "its worker runs", 90)
         try:
@@ -232,7 +232,7 @@ def _oracle_at(stack: Stack, port: int) -> Iterator[Scene]:
         finally:
             end_controller(scene)
             for topic in stack.topics():
-                if topic.startswith(("e2e-oracle.", "__debezium-heartbeat.e2e-oracle.")):
+                if topic.startswith((f"{stage}.", f"__debezium-heartbeat.{stage}.")):
                     delete_topic(stack, topic)
 
 
