@@ -50,6 +50,7 @@ from controller.core.model import (
     secret_key,
     topic_key,
 )
+from controller.core.pace import bounces_task
 from controller.core.preflight_step import decide_preflight
 from controller.core.probe import (
     ProbeDue,
@@ -153,15 +154,38 @@ def plan(world: World) -> Plan:
     idle = find_idle(world, [(_subject(step), step.decision) for step in steps])
     return Plan(
         steps=steps,
-        memory=(
-            *_keep_pace(world, steps, idle),
-            *keep_cases((case for _, case, _ in restarts), world),
-            *keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
+        memory=_unsaid(
+            (
+                *_keep_pace(world, steps, idle),
+                *keep_cases((case for _, case, _ in restarts), _acting(connectors), world),
+                *keep_memory(world, {s.key: s.decision for s in steps}, resolutions),
+            ),
+            steps,
         ),
         idle=idle,
         orphans=find_orphans(world),
         conditions=_conditions(world, steps, resolutions),
     )
+
+
+def _unsaid(
+    memory: tuple[Remember | Forget, ...], steps: tuple[Step, ...]
+) -> tuple[Remember | Forget, ...]:
+    """Leave out what an act of this cycle has put itself: this is older news, and comes later."""
+    told = {
+        action.key
+        for step in steps
+        if isinstance(step.decision, Act)
+        for action in step.decision.actions
+        if isinstance(action, Remember)
+    }
+    return tuple(action for action in memory if action.key not in told)
+
+
+def _acting(steps: tuple[Step, ...]) -> tuple[str, ...]:
+    """Name the connectors whose task is bounced by a step of this cycle."""
+    acts = ((step.key.name, step.decision) for step in steps)
+    return tuple(name for name, act in acts if isinstance(act, Act) and bounces_task(act))
 
 
 def _subject(step: Step) -> ResourceKey:

@@ -19,7 +19,7 @@ from controller.core.action import Action, Forget, Remember, Restart, Stop
 from controller.core.ailment import Ailment
 from controller.core.connector import release_record, stopped_record
 from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
-from controller.core.failure import FAILURES, Failure, FailureKind, Severity, Treatment
+from controller.core.failure import FAILURES, Failure, FailureKind, Treatment
 from controller.core.model import Json, ObservedConnector, Record, Records
 from controller.core.risk import consequence
 
@@ -60,6 +60,7 @@ class Tries:
     well_since: float | None = None
     outcome: str = ""  # of the newest try
     generation: str = ""  # in force when it was first seen ill, or at the newest try
+    ahead: bool = False  # the record tells of the future: the clock was put back
 
     @property
     def next_at(self) -> float:
@@ -105,7 +106,7 @@ def _tries(record: Record, now: float) -> Tries:
     """Read a record; a time that lies ahead is of a clock that was put back."""
     value = record.value
     listed = value.get("times")
-    times = [_time(t, now) for t in listed] if isinstance(listed, list) else []
+    times = [_time(t, now) for t in _listed(listed)]
     well = value.get("wellSince")
     return Tries(
         failure=str(value.get("failure") or ""),
@@ -115,7 +116,12 @@ def _tries(record: Record, now: float) -> Tries:
         well_since=None if well is None else _time(well, now),
         outcome=str(value.get("outcome") or ""),
         generation=str(value.get("generation") or ""),
+        ahead=any(_number(t) > now for t in (value.get("since"), well, *_listed(listed))),
     )
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _number(value: Json) -> float:
@@ -163,9 +169,7 @@ class Case:
 
     def _loops(self) -> bool:
         ailment = self.ailment
-        if ailment is None or ailment.row.silent or ailment.row.severity is Severity.NOISE:
-            return False
-        return ailment.last > self.bounced
+        return ailment is not None and not ailment.row.silent and not ailment.noise
 
     @property
     def failure(self) -> Failure | None:
@@ -332,7 +336,7 @@ def keep_tries(case: Case, *, lost: bool) -> Iterator[Remember | Forget]:
         yield put_tries(case.name, first, case.now)
     else:
         outcome = "unhealed" if _verdict_due(case, tries) else tries.outcome
-        ill = replace(tries, well_since=None, outcome=outcome)
+        ill = replace(tries, well_since=None, outcome=outcome, ahead=False)
         if ill != tries:
             yield put_tries(case.name, ill, case.now)
 
@@ -346,7 +350,7 @@ def _keep_well(case: Case) -> Iterator[Remember | Forget]:
         yield Forget(restarts_record(case.name))
         return
     outcome = "healed" if _verdict_due(case, tries) else tries.outcome
-    well = replace(tries, well_since=since, outcome=outcome)
+    well = replace(tries, well_since=since, outcome=outcome, ahead=False)
     if well != tries:
         yield put_tries(case.name, well, case.now)
 

@@ -40,7 +40,7 @@ from controller.core.world import World
 
 _NOT_OURS: Final = ("OtherMark", "Unadopted")
 # A task that is told to stop may try once more, with the password it was started with.
-ENDING_SECONDS: Final = 5.0
+ENDING_SECONDS: Final = 8.0
 _LOOP_SECONDS: Final = 10.0  # between two tries of one that tries for ever
 
 
@@ -60,6 +60,8 @@ def case_of(
     tries = read_tries(world.records, name, world.now)
     ailment = ailment_in(observed, tries, world)
     bounced = bounced_until(manifest, tries, world)
+    if ailment is not None and ailment.source is AilmentSource.EVIDENCE and ailment.last <= bounced:
+        ailment = None  # told of a task that was ended since
     acting = isinstance(decided, Act)
     return Case(
         name=name,
@@ -98,10 +100,11 @@ def bounced_until(manifest: ConnectorManifest, tries: Tries | None, world: World
     """Tell until when what the worker said may be about a task that we have ended since."""
     own = tries.times if tries is not None else ()
     others = [t for t in bounces(world.records, manifest.key, world.now) if t not in own]
-    stop = world.records.get(stopped_record(manifest.name))
-    at = stop.value.get("at") if stop is not None else None
-    if isinstance(at, int | float):
-        others.append(min(float(at), world.now))
+    for name in (stopped_record(manifest.name), bounced_record(manifest.name)):
+        record = world.records.get(name)
+        at = record.value.get("at") if record is not None else None
+        if isinstance(at, int | float):
+            others.append(min(float(at), world.now))
     return max([0.0, *own, *(t + ENDING_SECONDS for t in others)])
 
 
@@ -161,10 +164,18 @@ def is_quiet(case: Case, decision: Decision) -> bool:
     return case.tries is None and decision.reason == QUIET
 
 
-def keep_cases(cases: Iterable[Case], world: World) -> Iterator[Remember | Forget]:
-    """List what is to be remembered of restarts after this cycle."""
+def bounced_record(name: str) -> str:
+    return f"stamp/bounced:{name}"
+
+
+def keep_cases(
+    cases: Iterable[Case], acting: Iterable[str], world: World
+) -> Iterator[Remember | Forget]:
+    """List what is to be remembered after this cycle; what acts has remembered it before."""
     if isinstance(world.stored, Unknown):
         return
+    for name in acting:
+        yield Remember(bounced_record(name), {"at": world.now}, expires=world.now + 3600.0)
     lost = memory_lost(world)
     for case in cases:
         yield from keep_tries(case, lost=case.name in lost)

@@ -1,0 +1,140 @@
+"""Failures on the real worker: what is restarted, what is stopped, what waits for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.error import URLError
+
+import pg8000.native
+import pytest
+
+from devstack.environment import wait_until
+from devstack.scene import CONNECTOR, Scene
+from devstack.stack import Stack
+from tests.e2e.scenes import (
+    OF_A_STOPPING_TASK,
+    a_scene,
+    begin,
+    log_of,
+    next_cycles,
+    refused_logins,
+    settle,
+    state_of,
+    wait_no_row_lost,
+)
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+SLOT = "wms_main"
+
+
+@pytest.fixture(scope="module")
+def played(stack: Stack) -> Iterator[Scene]:
+    with a_scene(stack, "main") as scene:
+        yield scene
+
+
+@pytest.fixture
+def scene(played: Scene) -> Scene:
+    begin(played)
+    return played
+
+
+def task_states(scene: Scene) -> list[str]:
+    try:
+        said = scene.worker.request("GET", f"/connectors/{CONNECTOR}/status")
+    except (URLError, OSError):
+        return []
+    return [task["state"] for task in said["tasks"]]
+
+
+def restart(scene: Scene) -> None:
+    """As somebody does by REST."""
+    path = f"/connectors/{CONNECTOR}/restart?includeTasks=true&onlyFailed=false"
+    scene.worker.request("POST", path)
+
+
+def fail_as_it_starts(scene: Scene) -> None:
+    """End the task's sessions while it starts, which is more than it can bear."""
+
+    def failed() -> bool:
+        with suppress(pg8000.native.Error, OSError):
+            scene.stack.postgres.end_sessions()
+        return "FAILED" in task_states(scene)
+
+    for _ in range(20):
+        with suppress(URLError, OSError):
+            restart(scene)
+        if wait_until(failed, 5, every=0.01):
+            return
+    raise AssertionError("the task never failed")
+
+
+def step(scene: Scene) -> dict[str, Any]:
+    return scene.resource(f"restart/{CONNECTOR}")
+
+
+def test_a_task_that_failed_as_its_session_ended_is_restarted_and_heals(scene: Scene) -> None:
+    log = log_of(scene)
+    fail_as_it_starts(scene)
+    scene.wait_running(90)
+    settle(scene, 90)
+    assert log.actions("restart/").count("Restart") >= 1
+    wait_no_row_lost(scene)
+
+
+def test_a_database_that_stops_and_starts_costs_no_storm_of_restarts(scene: Scene) -> None:
+    log = log_of(scene)
+    scene.stack.postgres.stop()
+    try:
+        next_cycles(scene, 8)
+    finally:
+        scene.stack.postgres.start()
+    scene.wait_running(180)
+    scene.stack.postgres.insert_waiver("WMS", "after the outage")
+    wait_no_row_lost(scene, 90)
+    assert log.actions("restart/").count("Restart") <= 2
+
+
+def test_a_password_changed_without_the_secret_is_stopped_after_at_most_two_logins(
+    scene: Scene,
+) -> None:
+    stack = scene.stack
+    settle(scene, 90)
+    before = refused_logins(stack)
+    stack.postgres.rotate_password("changed-by-the-dba")
+    stack.postgres.end_sessions()
+    with suppress(URLError, OSError):
+        restart(scene)
+    scene.wait(lambda: state_of(scene.worker) == "STOPPED", "it is stopped", 60)
+    time.sleep(25)  # a loop would try again twice
+    assert refused_logins(stack) - before <= 2 + OF_A_STOPPING_TASK
+    assert state_of(scene.worker) == "STOPPED"
+    stack.aws.rotate_secret("wms/main/dbInfo", {"password": "changed-by-the-dba"})
+    scene.wait_running(90)
+    settle(scene, 90)
+    wait_no_row_lost(scene)
+
+
+def test_a_slot_that_was_dropped_is_held_for_a_person(scene: Scene) -> None:
+    settle(scene, 90)
+    log, stack = log_of(scene), scene.stack
+
+    def dropped() -> bool:
+        with suppress(pg8000.native.Error, OSError):
+            stack.postgres.end_sessions()
+            stack.postgres.drop_slot(SLOT)
+        rows = stack.postgres.query(
+            "SELECT 1 FROM pg_replication_slots WHERE slot_name = :slot", slot=SLOT
+        )
+        return not rows
+
+    assert wait_until(dropped, 30, every=0.01)
+    scene.wait(lambda: "FAILED" in task_states(scene), "the task fails", 90)
+    scene.wait(lambda: step(scene).get("decision") == "Stall", "it is held", 60)
+    next_cycles(scene, 5)
+    assert step(scene)["reason"] in {"SlotMissing", "SlotLost", "SlotNotValid"}
+    assert "release" in step(scene)["message"]
+    assert "Restart" not in log.actions("restart/")
