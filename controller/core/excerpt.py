@@ -43,8 +43,12 @@ _PLAIN: Final = re.compile(
     r"(?:(?:topic|database|schema|log|snapshot|transforms?|retention|cleanup|producer|consumer|key|"
     r"errors|value|max|min|offset|config|status|heartbeat|slot|publication|plugin|table|column|ssl|"
     r"signal|connector|tasks|driver|poll|security|sasl|bootstrap|converter|archive|segment|message)"
-    r"(?:[._-][a-z0-9]{1,30}){1,8}"
+    r"(?:[._-][a-z][a-z0-9]{0,29}){1,8}"
     r"|(?:org\.apache|io\.debezium|org\.postgresql|oracle|java)\.[\w.$]{1,120}(?:\(\))?)"
+)
+# Beside a statement what is quoted is a row's, whatever it looks like.
+_STATEMENT: Final = re.compile(
+    r"(?i)\b(?:insert into|update|delete from|select|merge into|where|failed to parse)\b"
 )
 _LEAVES: Final = 200
 _SPOKEN: Final = frozenset({"trace", "message", "error.stack_trace", "log.original"})
@@ -129,14 +133,14 @@ def _cut(line: str) -> str:
 
 def _without_quoted(line: str) -> str:
     parts: list[str] = []
-    start = 0
+    start, plain = 0, not _STATEMENT.search(line)
     while start < len(line):
         opens = _opening(line, start)
         if opens < 0:
             break
         closes = _closing(line, opens)
         inner = line[opens + 1 : closes]
-        shown = inner if closes < len(line) and _PLAIN.fullmatch(inner) else MASK
+        shown = inner if plain and closes < len(line) and _PLAIN.fullmatch(inner) else MASK
         parts += [line[start : opens + 1], shown, line[closes : closes + 1]]
         start = closes + 1
     return "".join((*parts, line[start:]))

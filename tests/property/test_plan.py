@@ -416,7 +416,7 @@ def test_no_text_of_a_world_or_a_plan_holds_the_value_of_a_secret(world: World) 
 @given(worlds())
 def test_steps_come_in_order_and_each_resource_has_one(world: World) -> None:
     steps = plan(world).steps
-    order = [Kind.SECRET, Kind.WORKER, Kind.LOGIN, Kind.TOPIC, Kind.CONNECTOR]
+    order = [Kind.SECRET, Kind.WORKER, Kind.LOGIN, Kind.TOPIC, Kind.CONNECTOR, Kind.RESTART]
     places = [(order.index(step.key.kind), step.key.name) for step in steps]
     assert places == sorted(set(places))
 
