@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.error import URLError
 import pg8000.native
 import pytest
 
+from controller.core.failure import FailureKind, known
 from devstack.environment import wait_until
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
@@ -56,29 +56,13 @@ def restart(scene: Scene) -> None:
     scene.worker.request("POST", path)
 
 
-def fail_as_it_starts(scene: Scene) -> None:
-    """End the task's sessions while it starts, which is more than it can bear."""
-
-    def failed() -> bool:
-        with suppress(pg8000.native.Error, OSError):
-            scene.stack.postgres.end_sessions()
-        return "FAILED" in task_states(scene)
-
-    for _ in range(20):
-        with suppress(URLError, OSError):
-            restart(scene)
-        if wait_until(failed, 5, every=0.01):
-            return
-    raise AssertionError("the task never failed")
-
-
 def step(scene: Scene) -> dict[str, Any]:
     return scene.resource(f"restart/{CONNECTOR}")
 
 
 def test_a_task_that_failed_as_its_session_ended_is_restarted_and_heals(scene: Scene) -> None:
     log = log_of(scene)
-    fail_as_it_starts(scene)
+    assert scene.fail_as_it_starts()
     scene.wait_running(90)
     settle(scene, 90)
     assert log.actions("restart/").count("Restart") >= 1
@@ -109,7 +93,7 @@ def test_a_password_changed_without_the_secret_is_stopped_after_at_most_two_logi
     with suppress(URLError, OSError):
         restart(scene)
     scene.wait(lambda: state_of(scene.worker) == "STOPPED", "it is stopped", 60)
-    time.sleep(25)  # a loop would try again twice
+    next_cycles(scene, 25, 180)  # a loop would try again twice
     assert refused_logins(stack) - before <= 2 + OF_A_STOPPING_TASK
     assert state_of(scene.worker) == "STOPPED"
     stack.aws.rotate_secret("wms/main/dbInfo", {"password": "changed-by-the-dba"})
@@ -135,6 +119,8 @@ def test_a_slot_that_was_dropped_is_held_for_a_person(scene: Scene) -> None:
     scene.wait(lambda: "FAILED" in task_states(scene), "the task fails", 90)
     scene.wait(lambda: step(scene).get("decision") == "Stall", "it is held", 60)
     next_cycles(scene, 5)
-    assert step(scene)["reason"] in {"SlotMissing", "SlotLost", "SlotNotValid"}
+    held = known(step(scene)["reason"])
+    assert held is not None
+    assert held.kind is FailureKind.DATA_POSITION
     assert "release" in step(scene)["message"]
     assert "Restart" not in log.actions("restart/")

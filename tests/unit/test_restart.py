@@ -208,3 +208,14 @@ def test_a_restart_is_judged_by_what_is_seen_after_it() -> None:
         identity = "SessionEnded" if states == ("FAILED",) else None
         (kept,) = keep_tries(case(identity, *states, tries=pending), lost=False)
         assert getattr(kept, "value", {})["outcome"] == outcome
+
+
+def test_a_record_of_the_future_is_brought_back_so_that_its_pause_ends() -> None:
+    kept = put_tries(make.NAME, Tries(since=NOW, count=1, times=(NOW,)), NOW)
+    before = NOW - 24 * HOUR  # the clock was put back
+    tries = read_tries(make.records({kept.key: kept.value}), make.NAME, before)
+    (corrected,) = keep_tries(case("SessionEnded", "FAILED", tries=tries, now=before), lost=False)
+    later = make.records({corrected.key: getattr(corrected, "value", {})})
+    again = read_tries(later, make.NAME, before + 300)
+    assert again is not None
+    assert again.next_at == before + pause(1)
