@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from devstack.environment import StackError
 from devstack.scene import CONNECTOR, DATA_TOPICS, Scene
 from devstack.stack import Stack
 
 BASE: Final = "wms.WMS.PLAN_BASE_WVR_TBL"
+LOST: Final = "wms.MMDL.PLAN_WVR_RVSN_TBL"
 BRANCH: Final = "feat-demo"
 _BAD_MANIFEST: Final = """\
 apiVersion: wms.cdc/v1
@@ -136,6 +137,69 @@ def retention_is_repaired(play: Play) -> None:
     _say(f"somebody lowered a topic's retention to a minute: {before} ms again", start)
 
 
+def retention_is_left(play: Play) -> None:
+    scene = play.scene
+    before = scene.topic_config(BASE, "retention.ms")
+    start = time.monotonic()
+    scene.set_topic_config(BASE, "retention.ms", "2592000000")
+    name = f"topic/{BASE}"
+    scene.wait(
+        lambda: scene.resource(name).get("reason") == "MoreProtective", "it is shown and left"
+    )
+    _say("somebody raised it to 30 days: left alone, since setting it back deletes records", start)
+    print(f"      {scene.resource(name)['message']}")
+    if scene.topic_config(BASE, "retention.ms") != "2592000000":
+        raise StackError("retention was set back")
+    scene.set_topic_config(BASE, "retention.ms", str(before))
+    scene.wait_converged()
+
+
+def stage_is_frozen(play: Play) -> None:
+    scene = play.scene
+    _wmsctl(scene, "freeze", "--for", "10m", "--reason", "the database moves tonight")
+    before = scene.topic_config(BASE, "retention.ms")
+    scene.set_topic_config(BASE, "retention.ms", "60000")
+    name = f"topic/{BASE}"
+    start = time.monotonic()
+    scene.wait(lambda: scene.resource(name).get("reason") == "Frozen", "the freeze is in force")
+    _say("somebody froze the stage: what differs is shown, and nothing is written", start)
+    print(f"      {scene.resource(name)['message']}")
+    start = time.monotonic()
+    _wmsctl(scene, "unfreeze")
+    scene.wait(lambda: scene.topic_config(BASE, "retention.ms") == before, "it is repaired")
+    _say("  unfrozen: shown for one interval more, then repaired", start)
+    scene.wait_converged()
+
+
+def captured_topic_is_lost(play: Play) -> None:
+    scene = play.scene
+    client = scene.stack.admin()
+    client.delete_topics([LOST])[LOST].result(20)
+    start = time.monotonic()
+    name = f"topic/{LOST}"
+    scene.wait(lambda: scene.resource(name).get("reason") == "TopicLost", "it is held")
+    _say(f"somebody deleted the captured topic {LOST}: held, and explained", start)
+    message = str(scene.resource(name)["message"])
+    print(f"      {message}")
+    if LOST in scene.stack.topics():
+        raise StackError(f"{LOST} was made again, empty, and nobody asked for it")
+    word = message.rpartition("action ")[2]
+    why = ("--for", "1h", "--reason", "its consumers read it to the end")
+    _wmsctl(scene, "accept", name, "data-loss", "--action", word, *why)
+    start = time.monotonic()
+    scene.wait(lambda: LOST in scene.stack.topics(), "what was accepted is done")
+    _say("  accepted by a person: made again", start)
+    took = play.insert("written after the topic was lost")
+    _say(f"  and rows of all tables flow again  [{took:.2f} s]")
+    scene.wait_converged()
+
+
+def _wmsctl(scene: Scene, *arguments: str) -> None:
+    done = scene.wmsctl(*arguments)
+    if done.returncode != 0:
+        raise StackError(f"wmsctl {arguments[0]} failed:\n{done.stdout}{done.stderr}")
+
+
 def password_is_rotated(play: Play) -> None:
     _head("Credentials")
     scene, stack = play.scene, play.scene.stack
@@ -175,6 +239,44 @@ def wrong_password_is_refused(play: Play) -> None:
         "the corrected secret is used",
     )
     _say("  the secret was corrected: used at once")
+    scene.wait_converged()
+
+
+def failed_task_is_healed(play: Play) -> None:
+    _head("Failures")
+    scene = play.scene
+    start = time.monotonic()
+    if not scene.fail_as_it_starts():
+        raise StackError("the task never failed")
+    scene.wait(lambda: bool(_restarts(scene).get("count")), "the failed task is restarted", 60)
+    scene.wait_running()
+    _say("the task's session ended as it started, which left it FAILED: restarted", start)
+    print(f"      {_restarts(scene)['failure']}: {_restarts(scene)['message']}")
+    play.insert("written after the failure")
+
+
+def _restarts(scene: Scene) -> dict[str, Any]:
+    found = scene.resource(f"connector/{CONNECTOR}").get("restarts")
+    return found if isinstance(found, dict) else {}
+
+
+def lost_password_is_held(play: Play) -> None:
+    scene, stack = play.scene, play.scene.stack
+    name = f"connector/{CONNECTOR}"
+    scene.wait_converged()
+    start = time.monotonic()
+    stack.postgres.rotate_password("changed-by-the-dba")
+    stack.postgres.end_sessions()
+    scene.wait(lambda: scene.state() == "STOPPED", "the refused connector is stopped", 60)
+    _say("the password was changed in the database alone. Connect says RUNNING; stopped:", start)
+    scene.wait(
+        lambda: scene.resource(name).get("decision") == "Stall", "it is held for a person", 60
+    )
+    print(f"      what is true: {scene.resource(name)['message']}")
+    stack.aws.rotate_secret("wms/main/dbInfo", {"password": "changed-by-the-dba"})
+    scene.wait_running(60)
+    _say("  a person put the new password into the secret: it runs again", start)
+    play.insert("written after the password was found")
     scene.wait_converged()
 
 
@@ -232,8 +334,13 @@ ACTS: Final[tuple[Callable[[Play], None], ...]] = (
     connector_comes_back,
     connector_is_resumed,
     retention_is_repaired,
+    retention_is_left,
+    stage_is_frozen,
+    captured_topic_is_lost,
     password_is_rotated,
     wrong_password_is_refused,
+    failed_task_is_healed,
+    lost_password_is_held,
     bad_manifest_is_refused,
     branch_comes_and_goes,
 )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -18,6 +19,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourceType,
 )
+from pg8000.native import Error
 
 from devstack.environment import REPOSITORY, StackError, wait_until
 from devstack.process import Child
@@ -112,6 +114,33 @@ class Scene:
             return False
         tasks = [task["state"] for task in said["tasks"]]
         return said["connector"]["state"] == "RUNNING" and tasks == ["RUNNING"]
+
+    def state(self) -> str:
+        """What Connect says of the connector; "" while it says nothing."""
+        try:
+            said = self.worker.request("GET", f"/connectors/{CONNECTOR}/status")
+        except (URLError, OSError):
+            return ""
+        return str(said["connector"]["state"])
+
+    def fail_as_it_starts(self) -> bool:
+        """End the task's sessions while it starts, which is more than it can bear."""
+        path = f"/connectors/{CONNECTOR}"
+
+        def failed() -> bool:
+            with suppress(Error, OSError):
+                self.stack.postgres.end_sessions()
+            with suppress(URLError, OSError):
+                said = self.worker.request("GET", f"{path}/status")
+                return "FAILED" in [task["state"] for task in said["tasks"]]
+            return False
+
+        for _ in range(20):
+            with suppress(URLError, OSError):
+                self.worker.request("POST", f"{path}/restart?includeTasks=true&onlyFailed=false")
+            if wait_until(failed, 5, every=0.01):
+                return True
+        return False
 
     def rows(self, topic: str, count: int, seconds: float = 20.0) -> list[Row]:
         """Read a topic from its beginning until it holds so many rows."""

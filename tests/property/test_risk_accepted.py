@@ -1,0 +1,263 @@
+"""Laws of risk: what nobody accepted is not done, a word reaches no further, and forgetting it all
+only makes more careful. What costs something is judged here anew, from actions and observation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.core.accept import ACCEPTABLE, accept_record, action_id, used_record
+from controller.core.action import (
+    Action,
+    AddPartitions,
+    AlterTopic,
+    CreateConnector,
+    CreateTopic,
+    PutConfig,
+    Resume,
+    is_own,
+)
+from controller.core.connector import IMMUTABLE, stopped_record
+from controller.core.decision import Act, Decision, Stall
+from controller.core.model import (
+    Absent,
+    Acceptance,
+    Json,
+    ObservedConnector,
+    ObservedTopic,
+    Record,
+    ResourceKey,
+    topic_key,
+)
+from controller.core.plan import Step, actions_of, plan
+from controller.core.stage import MARK_KEY
+from controller.core.world import World
+from tests import make
+from tests.property.test_plan import DATA, HISTORY, worlds
+
+LAW: Final = settings(max_examples=80, deadline=None)
+FULL: Final = {make.NAME: frozenset({DATA})}
+NEW_TABLES: Final = "APP.ORDERS,APP.NEW"
+COSTLY_KEYS: Final = ("table.include.list", "database.hostname", "database.port", "database.url")
+
+
+@st.composite
+def risky_worlds(draw: st.DrawFn) -> World:
+    """Worlds as ever, in which there often is something to lose."""
+    world = draw(worlds())
+    changes: dict[str, Any] = {
+        "filled": draw(st.sampled_from([world.filled, FULL])),
+        "neighbours": draw(st.sampled_from([None, frozenset[str](), frozenset({"other"})])),
+        "connect_cluster": draw(st.sampled_from([None, "cluster-1", "cluster-1", "cluster-2"])),
+    }
+    return replace(world, **changes)
+
+
+def costs(world: World) -> Iterator[tuple[ResourceKey, Action]]:
+    """Find the actions of a plan that may lose data or order, or begin a snapshot."""
+    for step in plan(world).steps:
+        if isinstance(step.decision, Act):
+            for action in step.decision.actions:
+                if _costs(action, step.key, world):
+                    yield step.key, action
+
+
+def _costs(action: Action, key: ResourceKey, world: World) -> bool:
+    match action:
+        case AddPartitions():
+            return True
+        case AlterTopic():
+            return key.name == DATA and _lowers(action, world)
+        case CreateTopic():
+            return f"topicId/{action.name}" in world.records
+        case Resume():
+            return world.offsets.get(action.name) == () and bool(world.filled.get(action.name))
+        case PutConfig():
+            return _changes_what_is_read(action, world)
+        case CreateConnector():
+            return action.config.get("errors.tolerance") == "all"
+        case _:
+            return False
+
+
+def _lowers(action: AlterTopic, world: World) -> bool:
+    seen = world.topics.get(topic_key(action.name))
+    assert isinstance(seen, ObservedTopic)
+    if seen.config.get("cleanup.policy") != action.config.get("cleanup.policy", "delete"):
+        return "cleanup.policy" in action.config
+    before = seen.config.get("retention.ms", "604800000")
+    after = action.config.get("retention.ms", before)
+    return after != "-1" and (before == "-1" or int(after) < int(before))
+
+
+def _changes_what_is_read(put: PutConfig, world: World) -> bool:
+    seen = world.observed_connectors()[put.name]
+    fresh = seen.state == "STOPPED" and world.offsets.get(put.name) == ()
+    keys = [key for key in COSTLY_KEYS if not (fresh and key == "table.include.list")]
+    changed = any(seen.config.get(key) != put.config.get(key) for key in keys)
+    mode = put.config.get("snapshot.mode") == "always" != seen.config.get("snapshot.mode")
+    foreign = MARK_KEY not in seen.config and f"applied/connector/{put.name}" not in world.records
+    return changed or mode or (foreign and stopped_record(put.name) not in world.records)
+
+
+def held_of(world: World) -> dict[ResourceKey, Act]:
+    return {
+        step.key: step.decision.held
+        for step in plan(world).steps
+        if isinstance(step.decision, Stall)
+        and step.decision.held is not None
+        and step.decision.held.risk in ACCEPTABLE
+    }
+
+
+def with_records(world: World, more: Mapping[str, Mapping[str, Json]]) -> World:
+    return replace(world, stored={**world.records, **make.records(more)})
+
+
+def word(key: ResourceKey, act: Act, **changes: Any) -> dict[str, Mapping[str, Json]]:
+    value = {"risk": str(act.risk), "who": "ann", **changes}
+    return {accept_record(key, action_id(key, act)): value}
+
+
+def foreign(decision: Decision) -> tuple[Action, ...]:
+    found = decision.actions if isinstance(decision, Act) else ()
+    return tuple(action for action in found if not is_own(action))
+
+
+def by_key(steps: tuple[Step, ...]) -> dict[ResourceKey, tuple[Action, ...]]:
+    return {step.key: foreign(step.decision) for step in steps}
+
+
+@LAW
+@given(risky_worlds())
+def test_what_costs_something_is_never_done_unasked(world: World) -> None:
+    assert list(costs(world)) == []
+
+
+@LAW
+@given(risky_worlds(), st.data())
+def test_a_word_lets_that_one_action_happen_and_no_other(world: World, data: st.DataObject) -> None:
+    held = held_of(world)
+    if not held:
+        return
+    key = data.draw(st.sampled_from(sorted(held)))
+    before = by_key(plan(world).steps)
+    after = by_key(plan(with_records(world, word(key, held[key]))).steps)
+    others = {other: actions for other, actions in after.items() if other != key}
+    assert others == {other: actions for other, actions in before.items() if other != key}
+    wanted = tuple(action for action in held[key].actions if not is_own(action))
+    assert after[key] in ((), before[key], wanted)
+
+
+@LAW
+@given(risky_worlds(), st.sampled_from(["risk", "id", "used", "key"]))
+def test_a_word_for_anything_else_changes_nothing(world: World, wrong: str) -> None:
+    before = by_key(plan(world).steps)
+    for key, act in held_of(world).items():
+        name = action_id(key, act)
+        wrongs: dict[str, dict[str, Mapping[str, Json]]] = {
+            "risk": word(key, act, risk="restart"),
+            "id": {accept_record(key, name[::-1] + "0"): {"risk": str(act.risk)}},
+            "used": {**word(key, act), used_record(name): {"at": 1.0}},
+            "key": {accept_record(topic_key("other"), name): {"risk": str(act.risk)}},
+        }
+        assert by_key(plan(with_records(world, wrongs[wrong])).steps) == before
+
+
+@LAW
+@given(risky_worlds())
+def test_what_is_never_done_is_not_done_though_everything_held_was_accepted(world: World) -> None:
+    records: dict[str, Mapping[str, Json]] = {}
+    for key, act in held_of(world).items():
+        records.update(word(key, act))
+    told = with_records(world, records)
+    wrong = world.wrong_cluster is not None
+    for action in actions_of(plan(told)):
+        if wrong:
+            assert is_own(action)
+        if isinstance(action, PutConfig):
+            seen = world.observed_connectors()[action.name]
+            assert seen.config.get(MARK_KEY) in (None, world.stage.mark)
+            for field in IMMUTABLE:
+                assert seen.config.get(field) == action.config.get(field)
+        if isinstance(action, CreateConnector):
+            assert set(world.observed_connectors()) == set()
+
+
+@LAW
+@given(risky_worlds())
+def test_forgetting_it_all_only_makes_more_careful(world: World) -> None:
+    ours = world.observed_connectors().get(make.NAME)
+    if ours is None or ours.config.get(MARK_KEY) != world.stage.mark:
+        return
+    word_of_all = tuple(
+        Acceptance(str(act.risk), action_id(key, act), world.now + 60)
+        for key, act in held_of(world).items()
+    )
+    forgotten = _accepting(replace(world, stored={}), word_of_all)
+    assert list(costs(forgotten)) == []
+    for action in actions_of(plan(forgotten)):
+        assert not (isinstance(action, Resume) and ours.state == "STOPPED"), "a person's, perhaps"
+        if isinstance(action, CreateTopic):
+            needed = topic_key(action.name) in make.connector_manifest().needs
+            assert not needed
+            assert action.name not in (DATA, HISTORY), "it was there once"
+
+
+def _accepting(world: World, words: tuple[Acceptance, ...]) -> World:
+    revision = world.revision
+    if revision is None:
+        return world
+    topics = tuple(replace(topic, accept=words) for topic in revision.topics)
+    connectors = tuple(replace(one, accept=words) for one in revision.connectors)
+    return replace(world, revision=replace(revision, topics=topics, connectors=connectors))
+
+
+JUNK: Final[tuple[Mapping[str, Json], ...]] = (
+    {},
+    {"at": "yesterday", "generation": 7, "risk": None, "versions": "all", "since": "now"},
+    {"generation": "c1", "until": "never", "id": 3, "attempts": "many", "repairs": {"a": 1}},
+)
+
+
+@LAW
+@given(risky_worlds(), st.data())
+def test_memory_that_holds_nonsense_permits_nothing_more(world: World, data: st.DataObject) -> None:
+    names = [
+        name for name in sorted(world.records) if not name.startswith(("track/", "stamp/probe"))
+    ]
+    if not names:
+        return
+    bad = data.draw(st.frozensets(st.sampled_from(names), min_size=1, max_size=4))
+    junk = {name: data.draw(st.sampled_from(JUNK)) for name in sorted(bad)}
+    stored = {**world.records, **{name: Record(value, 1) for name, value in junk.items()}}
+    assert list(costs(replace(world, stored=stored))) == []
+
+
+def test_the_judge_of_these_laws_knows_what_costs_something() -> None:
+    seen = make.observed_topic(config={"retention.ms": "99999", "cleanup.policy": "delete"})
+    world = make.world(
+        topics=make.snapshot(seen),
+        filled=FULL,
+        offsets={make.NAME: ()},
+        connectors=make.snapshot(make.observed_connector(state="STOPPED")),
+    )
+    tables = {**make.rendered(), "table.include.list": NEW_TABLES}
+    running = replace(world, offsets={})
+    absent = replace(world, topics=make.snapshot())
+    assert isinstance(absent.topics.get(topic_key(DATA)), Absent)
+    assert isinstance(world.observed_connectors()[make.NAME], ObservedConnector)
+    for action, where in (
+        (AddPartitions(DATA, 9), world),
+        (AlterTopic(DATA, {"retention.ms": "1000"}), world),
+        (AlterTopic(DATA, {"cleanup.policy": "compact"}), world),
+        (CreateTopic(DATA, 3, None, {}), absent),
+        (Resume(make.NAME), world),
+        (PutConfig(make.NAME, tables, "h"), running),
+        (CreateConnector(make.NAME, {"errors.tolerance": "all"}, "h"), world),
+    ):
+        assert _costs(action, topic_key(DATA), where), action
