@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from controller.bootstrap import build
+from controller.bootstrap import build_for_people
 from controller.console import Output, print_data
 from controller.core.history import CONDITIONS, HISTORY, event_text, timeline
 from controller.core.model import Json
@@ -32,7 +32,7 @@ def history(
     ] = Output.TABLE,
 ) -> int:
     """Print what was done, said and seen as one timeline, newest last."""
-    store = build(read_settings(stage=stage), settle=0.0).store
+    store = build_for_people(read_settings(stage=stage)).store
     start = None if since is None else parse_since(since, time.time())
     events = timeline(
         store.read(HISTORY, _ALL),

@@ -95,6 +95,18 @@ def test_a_persons_word_is_kept_under_the_name_that_aws_gives_them(
     assert found.expires is not None
 
 
+def test_the_history_is_read_from_the_table(
+    store: StateTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["freeze", "--for", "1h", "--reason", "the brokers are patched"]) == 0
+    assert store.read("history", 5)
+    capsys.readouterr()
+    assert cli.main(["history", "-o", "json"]) == 0
+    told = capsys.readouterr().out
+    assert "the brokers are patched" in told
+    assert ARN in told
+
+
 def test_what_was_asked_can_be_taken_back(store: StateTable) -> None:
     assert cli.main(["freeze", "--for", "1h", "--reason", "night"]) == 0
     assert cli.main(["unfreeze"]) == 0
