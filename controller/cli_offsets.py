@@ -28,6 +28,7 @@ from controller.core.offsets import (
 )
 from controller.core.risk import worst
 from controller.journal import Journal
+from controller.kept_offsets import kept_offsets
 from controller.settings import BadSetting, read_settings
 
 FINE, FAULT, CHANGES = 0, 1, 2
@@ -55,10 +56,14 @@ def export(
     name: NameArgument,
     file: Annotated[Path | None, typer.Argument(help="a new file; else standard output")] = None,
     stage: StageOption = None,
+    kept: Annotated[
+        int, typer.Option(min=0, help="one that `kept` lists, by its number; 0 is now")
+    ] = 0,
 ) -> int:
-    """Write the offsets of now, with where and when, for `restore`."""
+    """Write the offsets of now, or kept ones, with where and when, for `restore`."""
     parts, place = _at(name, stage)
-    text = json.dumps(_export(parts, place), indent=2) + "\n"
+    document = _export(parts, place) if kept == 0 else _numbered(parts, place, kept)
+    text = json.dumps(document, indent=2) + "\n"
     if file is None:
         print(text, end="")
         return FINE
@@ -69,6 +74,33 @@ def export(
         raise BadSetting(f"{file} cannot be written: {error.strerror}") from error
     print(f"the offsets of {place.connector} are in {file}")
     return FINE
+
+
+@app.command("kept")
+def list_kept(name: NameArgument, stage: StageOption = None) -> int:
+    """List the offsets that were seen lately, the newest last and numbered 1."""
+    parts, place = _at(name, stage)
+    found = _kept(parts, place)
+    for number, entry in zip(range(len(found), 0, -1), found, strict=True):
+        print(f"{number}\t{entry.get('at')}\t{json.dumps(entry.get('offsets'))}")
+    return FINE
+
+
+def _numbered(parts: Parts, place: Place, number: int) -> dict[str, Any]:
+    found = _kept(parts, place)
+    if number > len(found):
+        raise BadSetting(f"{len(found)} are kept: `wmsctl offsets kept` numbers them")
+    return found[-number]
+
+
+def _kept(parts: Parts, place: Place) -> list[dict[str, Any]]:
+    found = [one for one in kept_offsets(parts.store).get(place.connector, []) if one]
+    if not found:
+        raise BadSetting(
+            f"no offsets of {place.connector} are kept: the controller keeps those that it sees, "
+            "one a minute at most"
+        )
+    return found
 
 
 @app.command()

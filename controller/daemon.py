@@ -15,6 +15,7 @@ from controller.bootstrap import Parts, build, identity, jitter
 from controller.core.model import Json
 from controller.core.protection import unprotected
 from controller.core.stage import RefusedStage
+from controller.kept_offsets import OffsetsKeeper
 from controller.loop import Loop, Wake, watch_pulse
 from controller.ports import Watch
 from controller.reconciler import CycleReport, Log, Reconciler, acting_lines, action_lines, describe
@@ -91,6 +92,7 @@ class Daemon:
         self._watched: str | None = None
         self._ready = False
         self._document = StatusDocument(parts.store, parts.clock)
+        self._offsets = OffsetsKeeper(parts.store)
         parts.observer.lag = parts.lag_observer
         self._reconciler = Reconciler(
             observer=parts.observer,
@@ -182,6 +184,7 @@ class Daemon:
     def _cycle(self, stopping: Callable[[], bool]) -> CycleReport:
         report = self._reconciler.run_cycle(stopping)
         self._publish(report)
+        self._keep_offsets(report)
         self._ready = self._ready or report.complete
         self._follow(report)
         return report
@@ -197,6 +200,11 @@ class Daemon:
         fault = self._document.offer(self.status())
         if fault is not None:
             self._log.warning("status not written", reason=fault.reason, message=fault.message)
+
+    def _keep_offsets(self, report: CycleReport) -> None:
+        fault = self._offsets.follow(report.world)
+        if fault is not None:
+            self._log.warning("offsets not kept", reason=fault.reason, message=fault.message)
 
     def _ended(self, result: str, seconds: float, at: float) -> None:
         self._recorder.cycle_ended(result, seconds, at)
