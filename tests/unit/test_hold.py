@@ -355,3 +355,10 @@ def test_what_a_person_held_is_shown_for_one_interval_before_it_is_written(
     shown = make.records({idle_record("SuspensionEnded", KEY): {"since": NOW - 10}})
     assert reason(hold(PUT, standing(interval=15.0, records=shown))) == "SuspensionEnded"
     assert hold(PUT, standing(interval=10.0, records=shown)) is PUT
+
+
+@pytest.mark.parametrize("decision", [ALTER, UNKNOWN, BY_HAND])
+def test_nothing_is_done_while_another_controller_leads(decision: Decision) -> None:
+    held = hold(decision, standing(not_leader="another one leads"))
+    assert (held.reason, held.message) == ("NotLeader", "another one leads")
+    assert isinstance(held, Wait)
