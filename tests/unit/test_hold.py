@@ -362,3 +362,12 @@ def test_nothing_is_done_while_another_controller_leads(decision: Decision) -> N
     held = hold(decision, standing(not_leader="another one leads"))
     assert (held.reason, held.message) == ("NotLeader", "another one leads")
     assert isinstance(held, Wait)
+
+
+def test_a_connector_that_was_resumed_a_moment_ago_is_waited_for() -> None:
+    guarded = Stall("SnapshotWouldStart", "it has no offsets")
+    resumed = Track(wrote="Resume", written_at=NOW - 0.5)
+    assert hold(guarded, standing(track=resumed)).reason == "Settling"
+    long_ago = Track(wrote="Resume", written_at=NOW - 60)
+    assert hold(guarded, standing(track=long_ago)) == guarded
+    assert hold(BY_HAND, standing(track=resumed)) == BY_HAND
