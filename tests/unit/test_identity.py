@@ -116,6 +116,10 @@ def test_what_never_ran_may_get_the_history_of_its_own() -> None:
     assert done(decided(**fresh)) == [PutConfig, Resume]
     ran = {**fresh, "offsets": {make.NAME: OFFSETS}}
     assert stalled(**ran).reason == "ImmutableField"
+    moved = make.snapshot(
+        make.observed_connector({**make.rendered(), "database.dbname": "OTHER"}, "STOPPED")
+    )
+    assert stalled(**fresh | {"connectors": moved}).reason == "ImmutableField"
     by_hand = {**fresh, "stored": make.memory()}
     assert stalled(**by_hand).reason == "ImmutableField"
 
