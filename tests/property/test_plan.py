@@ -537,6 +537,7 @@ def test_applied_and_broken_off_anywhere_plans_become_quiet(
         connectors=make.snapshot(),
         offsets={make.NAME: ()},
         filled={make.NAME: frozenset()},
+        neighbours=frozenset(),
         secrets={"dbInfo": make.secret(V2, V1), "brokerString": make.broker_secret()},
         topics=make.snapshot(
             make.observed_topic(),
