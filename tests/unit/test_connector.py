@@ -334,3 +334,8 @@ def test_a_declared_stop_comes_before_all_else_and_waits_for_nothing(
 def test_the_connector_of_another_stage_is_not_stopped_either() -> None:
     theirs = make.observed_connector({**make.rendered(), "x-wms.managed-by": "wms-connector-val"})
     assert stall(decided(make.desired_connector(STOPPED), theirs)).reason == "OtherMark"
+
+
+def test_what_we_stopped_is_not_resumed_while_something_holds_it() -> None:
+    held = Stall("LoginRefused", "the database said no")
+    assert decided(observed=stopped(), memory=OURS, hold_resume=held) == held
