@@ -151,7 +151,7 @@ def _forget_offsets(scene: Scene) -> None:
 
 
 def _read_twice(scene: Scene) -> bool:
-    keys = keys_in_topic(scene, "WMS", "r")
+    keys = keys_in_topic(scene, "MMDL", "r")  # whose topic no accident deletes
     return len(keys) > len(set(keys))
 
 

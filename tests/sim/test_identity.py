@@ -1,0 +1,67 @@
+"""The whole controller where the cluster is not the one it should be, or not its alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.core.action import CreateTopic
+from controller.core.model import connector_key
+from controller.core.stage import Stage
+from tests.make import NAME
+from tests.sim.world import DATA, Controller, SimWorld
+
+VAL_OFFSETS = "mgmt.connect.wms-connector-val.offsets"
+
+
+def a_neighbour(world: SimWorld) -> None:
+    world.kafka.apply(CreateTopic(VAL_OFFSETS, 1, 1, {}))
+
+
+def reason(controller: Controller) -> str:
+    report = controller.cycle()
+    assert report is not None
+    return next(s.decision.reason for s in report.plan.steps if s.key == connector_key(NAME))
+
+
+def test_beside_another_named_stage_a_new_connector_is_created_and_not_started() -> None:
+    world = SimWorld()
+    a_neighbour(world)
+    controller = Controller(world)
+    controller.run(20)
+    assert world.connect.world.connectors[NAME].target == "STOPPED"
+    assert world.snapshots == 0
+    assert reason(controller) == "ClusterShared"
+
+
+@pytest.mark.parametrize("stage", ["feat-demo"])
+def test_a_branch_has_names_of_its_own_and_starts_beside_anybody(stage: str) -> None:
+    world = SimWorld(stage=Stage(stage))
+    a_neighbour(world)
+    Controller(world).settle()
+    assert world.snapshots == 1
+
+
+def test_one_with_offsets_goes_on_and_the_neighbour_is_shown() -> None:
+    world = SimWorld()
+    controller = Controller(world)
+    controller.settle()
+    a_neighbour(world)
+    controller.run(20)
+    assert world.connect.world.connectors[NAME].target == "RUNNING"
+    assert reason(controller) == "ClusterShared"
+
+
+def test_a_worker_that_came_back_on_another_cluster_is_written_nothing() -> None:
+    world = SimWorld()
+    controller = Controller(world)
+    controller.settle()
+    world.stop_worker()
+    controller.run(2)
+    world.connect.world.cluster_id = "another-cluster"
+    world.connect_may_run, world.connect.world.down = True, False
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    world.kafka.topics[DATA].config["retention.ms"] = "7"
+    controller.run(20)
+    assert "x" in world.config
+    assert world.kafka.topics[DATA].config["retention.ms"] == "7"
+    assert reason(controller) == "WrongCluster"
