@@ -82,6 +82,7 @@ def _show(stack: Stack, scenes: Sequence[Scene]) -> None:
 def _show_scene(scene: Scene) -> None:
     env = scene.env
     print(f"controller of stage {scene.stage}:")
+    print(f"  page      http://127.0.0.1:{env['WMS_HTTP_PORT']}/")
     print(f"  status    http://127.0.0.1:{env['WMS_HTTP_PORT']}/status")
     print(f"  metrics   http://127.0.0.1:{env['WMS_METRICS_PORT']}/metrics")
     print(f"  manifests {scene.manifests}  (edit them and see)")
