@@ -59,6 +59,7 @@ class Subject:
     slot: str = ""
     publication: str = ""
     offset_scn: int | None = None
+    started: bool = False  # it has read before, so that what it left there must be there
 
 
 Rule: TypeAlias = "Callable[[Said, Subject], Finding | None]"
@@ -208,11 +209,12 @@ def _slot(said: Said, subject: Subject) -> Finding:
         return _unseen(said, "slot")
     if there:
         return Finding("slot", Verdict.FINE, f"replication slot {subject.slot} is there")
+    if not subject.started:
+        return Finding("slot", Verdict.FINE, "the slot is made at the first start")
     return Finding(
         "slot",
         Verdict.WARNING,
-        f"replication slot {subject.slot} is not there: Debezium makes it at the first start; "
-        "after that, changes are lost",
+        f"replication slot {subject.slot} is not there: what changed since it went is lost",
         f"SELECT pg_create_logical_replication_slot('{subject.slot}', 'pgoutput');",
     )
 
@@ -237,6 +239,8 @@ def _publication(said: Said, subject: Subject) -> Finding:
         return _unseen(said, "publication")
     if there:
         return Finding("publication", Verdict.FINE, f"publication {subject.publication} is there")
+    if not subject.started:
+        return Finding("publication", Verdict.FINE, "the publication is made at the first start")
     tables = ", ".join(f'"{t.replace(".", chr(34) + "." + chr(34))}"' for t in subject.tables)
     return Finding(
         "publication",

@@ -61,6 +61,7 @@ def _subject(
         slot=config.get("slot.name", "debezium"),
         publication=config.get("publication.name", "dbz_publication"),
         offset_scn=_oldest_scn(manifest.name, world),
+        started=isinstance(world.progress.get(manifest.name), Progress),
     )
 
 

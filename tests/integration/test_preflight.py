@@ -118,7 +118,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 def test_a_real_postgresql_tells_of_slot_publication_and_wal(postgres: Postgres) -> None:
-    subject = Subject("postgresql", (TABLE,), slot="preflight", publication="preflight")
+    subject = Subject(
+        "postgresql", (TABLE,), slot="preflight", publication="preflight", started=True
+    )
     before = _found(postgres, subject)
     assert before["walLevel"] is Verdict.FINE
     assert before["slot"] is before["publication"] is Verdict.WARNING

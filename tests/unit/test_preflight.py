@@ -21,7 +21,7 @@ from controller.core.preflight import (
 FINE, WARNING, FAILING, UNSEEN = Verdict
 TABLE = "WMS.PLAN_BASE_WVR_TBL"
 ORACLE = Subject("oracle", (TABLE,), user="C##DBZ", offset_scn=1_000)
-POSTGRESQL = Subject("postgresql", (TABLE,), slot="wms_main", publication="wms")
+POSTGRESQL = Subject("postgresql", (TABLE,), slot="wms_main", publication="wms", started=True)
 GOOD: dict[str, Any] = {
     "logMode": "ARCHIVELOG",
     "supplementalLogging": "YES",
@@ -80,6 +80,12 @@ def test_oracle_is_judged(check: str, answer: object, verdict: Verdict) -> None:
 )
 def test_postgresql_is_judged(check: str, answer: object, verdict: Verdict) -> None:
     assert verdicts({**GOOD_POSTGRESQL, check: answer}, POSTGRESQL)[check] is verdict
+
+
+def test_what_the_first_start_makes_is_not_missed_before_it() -> None:
+    new = Subject("postgresql", (TABLE,), slot="wms_main", publication="wms")
+    found = verdicts({**GOOD_POSTGRESQL, "slot": False, "publication": False}, new)
+    assert (found["slot"], found["publication"]) == (FINE, FINE)
 
 
 def test_what_was_not_granted_is_unseen_and_names_the_grant() -> None:
