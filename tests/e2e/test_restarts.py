@@ -31,8 +31,9 @@ SLOT = "wms_main"
 
 
 @pytest.fixture(scope="module")
-def played(stack: Stack) -> Iterator[Scene]:
-    with a_scene(stack, "main") as scene:
+def played() -> Iterator[Scene]:
+    """Its own stack: stage main is there once, and its slot, logins and sessions are counted."""
+    with Stack((), ready=False) as stack, a_scene(stack, "main") as scene:
         yield scene
 
 

@@ -39,8 +39,14 @@ class Broker:
         name = f"lag-{next(NUMBERS)}"
         self.hand.create_topics([NewTopic(name, partitions, 1)])[name].result(15)
         # The first answers after a creation are of brokers that the news has not reached.
-        assert wait_until(lambda: name in self.client.newest({name: partitions}), 10)
+        assert wait_until(lambda: self._is_led(name, partitions), 30)
         return name
+
+    def _is_led(self, name: str, partitions: int) -> bool:
+        try:
+            return name in self.client.newest({name: partitions})
+        except Unavailable:
+            return False
 
     def write(self, name: str, at: int, value: Any = None, partition: int = 0) -> None:
         raw = None if value is None else json.dumps(value).encode()
