@@ -64,3 +64,5 @@ def test_offsets_are_restored_only_stopped_and_accepted(scene: Scene, tmp_path: 
     assert shown["offsets"] == document["offsets"]
     told = scene.wmsctl("history", f"connector/{NAME}").stdout
     assert "RestoreOffsets" in told
+    assert scene.wmsctl("unsuspend", f"connector/{NAME}").returncode == 0
+    scene.worker.request("PUT", f"/connectors/{NAME}/resume")
