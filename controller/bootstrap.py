@@ -335,6 +335,14 @@ class Parts:
             scrub=self.scrubber.scrub,
         )
 
+    @property
+    def who(self) -> str:
+        """Name the person: by AWS's word where the store is there, else as this machine does."""
+        if self.settings.state_table:
+            return self.caller.arn
+        me = identity()
+        return f"{me['user']}@{me['host']}"
+
     def _enforced(self) -> Enforced:
         from controller.adapters.manifests_s3 import Enforced
 

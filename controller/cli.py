@@ -475,7 +475,7 @@ def _leave_word(parts: Parts, record: str, seconds: float, reason: str) -> str:
     """Put what a person wants into the store; answer until when it holds."""
     ends = time.time() + seconds
     until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
-    value: dict[str, Json] = {**identity(), "who": _who(parts), "reason": reason, "until": until}
+    value: dict[str, Json] = {**identity(), "who": parts.who, "reason": reason, "until": until}
     parts.store.put(record, value, expires=ends)
     _record_word(parts, record, reason=reason, until=until)
     return until
@@ -497,7 +497,7 @@ def _word(record: str) -> dict[str, Json]:
 
 
 def _journal(parts: Parts) -> Journal:
-    return Journal(parts.store, parts.clock, _who(parts))
+    return Journal(parts.store, parts.clock, parts.who)
 
 
 def _take_back(parts: Parts, record: str) -> bool:
@@ -526,7 +526,7 @@ def accept(
     if seconds > 7 * 86_400:
         raise typer.BadParameter("a word lasts seven days at most")
     parts = _people(stage)
-    value: dict[str, Json] = {**identity(), "who": _who(parts), "risk": risk, "reason": reason}
+    value: dict[str, Json] = {**identity(), "who": parts.who, "risk": risk, "reason": reason}
     ends = time.time() + seconds
     until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
     told: dict[str, Json] = {"event": "accept", "resource": str(key), "action": action}
@@ -544,7 +544,7 @@ def probe(
     """Let the controller try a login again that was refused or doubtful."""
     parts = _people(stage)
     name = name.removeprefix("connector/").removeprefix("secret/")
-    value: dict[str, Json] = {**identity(), "who": _who(parts)}
+    value: dict[str, Json] = {**identity(), "who": parts.who}
     parts.store.put(probe_intent_record(name), value, expires=time.time() + 3600)
     _record_word(parts, probe_intent_record(name), event="probe", resource=name)
     print(f"the login of {name} is tried once more in the next cycle; see `wmsctl status`")
@@ -609,11 +609,3 @@ def _resource_key(text: str) -> ResourceKey:
     if kind not in (Kind.CONNECTOR, Kind.TOPIC) or not name:
         raise typer.BadParameter(f"{text!r} names no resource: write connector/NAME or topic/NAME")
     return ResourceKey(Kind(kind), name)
-
-
-def _who(parts: Parts) -> str:
-    """Name the person: by AWS's word where the store is there, else as this machine does."""
-    if parts.settings.state_table:
-        return parts.caller.arn
-    who = identity()
-    return f"{who['user']}@{who['host']}"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.bootstrap import Parts, build, identity
+from controller.bootstrap import Parts, build
 from controller.console import fail
 from controller.core.decision import Risk
 from controller.core.faults import Fault
@@ -136,7 +136,7 @@ def _restore(
     parts: Parts, place: Place, moves: tuple[Move, ...], ident: str, risk: Risk, reason: str
 ) -> int:
     """Record it, write it once, and record how it ended."""
-    journal = Journal(parts.store, parts.clock, _who(parts), scrub=parts.scrubber.scrub)
+    journal = Journal(parts.store, parts.clock, parts.who, scrub=parts.scrubber.scrub)
     changes: list[Json] = [line for move in moves for line in move.lines()]
     begun = journal.tell(
         {
@@ -201,11 +201,3 @@ def _read(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadSetting(f"{file} cannot be read: {error}") from error
-
-
-def _who(parts: Parts) -> str:
-    """Name the person: by AWS's word where the store is there, else as this machine does."""
-    if parts.settings.state_table:
-        return parts.caller.arn
-    who = identity()
-    return f"{who['user']}@{who['host']}"

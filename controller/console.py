@@ -12,6 +12,7 @@ from typing import Any
 from controller.core.action import CreateConnector, CreateTopic, is_own
 from controller.core.decision import Act, Converged, Stall, Wait
 from controller.core.diff import Change, redact_value
+from controller.core.history import changes_of
 from controller.core.model import Json
 from controller.core.plan import Plan, Step
 from controller.core.world import World
@@ -76,26 +77,6 @@ def _step_lines(step: Step) -> Iterator[str]:
     if act.consequence:
         yield f"      -> {act.consequence}"
     yield ""
-
-
-def changes_of(act: Act) -> tuple[Change, ...]:
-    """List the changes; what is created has all its fields new."""
-    if act.diff:
-        return act.diff
-    for action in act.actions:
-        if isinstance(action, CreateTopic):
-            replicas = action.replication_factor
-            head = {"partitions": str(action.partitions)}
-            if replicas is not None:
-                head["replicationFactor"] = str(replicas)
-            return _all_new({**head, **action.config})
-        if isinstance(action, CreateConnector):
-            return _all_new(action.config)
-    return ()
-
-
-def _all_new(config: Mapping[str, str]) -> tuple[Change, ...]:
-    return tuple(Change(key, None, value) for key, value in config.items())
 
 
 def _sides(change: Change) -> str:

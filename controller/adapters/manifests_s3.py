@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from controller.aws_client import make_later
 from controller.core.aws_faults import aws_fault
 from controller.core.faults import Conflict, Denied, Fault, Rejected, Unavailable
 from controller.ports import Clock, Folder
@@ -58,23 +59,14 @@ class Enforced:
 def client_factory(
     *, region: str | None = None, endpoint_url: str | None = None
 ) -> Callable[[], Any]:
-    """Imports the SDK only when a client is made."""
-
-    def make() -> Any:
-        import boto3
-        from botocore.config import Config
-
-        config = Config(
-            connect_timeout=2.0,
-            read_timeout=5.0,
-            retries={"total_max_attempts": 2, "mode": "standard"},
-            s3={"addressing_style": "path" if endpoint_url else "auto"},
-            user_agent_extra="wms-connector-controller",
-        )
-        session: Any = boto3.session.Session(region_name=region)
-        return session.client("s3", endpoint_url=endpoint_url, config=config)
-
-    return make
+    return make_later(
+        "s3",
+        region=region,
+        endpoint_url=endpoint_url,
+        connect_timeout=2.0,
+        read_timeout=5.0,
+        options={"s3": {"addressing_style": "path" if endpoint_url else "auto"}},
+    )
 
 
 class ManifestBucket:

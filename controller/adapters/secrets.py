@@ -13,6 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from controller.aws_client import make_later
 from controller.core.faults import Denied, Fault, Rejected, Transient, Unavailable
 from controller.core.model import (
     ABSENT,
@@ -85,22 +86,13 @@ def client_factory(
     connect_timeout: float = 2.0,
     read_timeout: float = 4.0,
 ) -> Callable[[], SecretsManagerClient]:
-    """Imports the SDK, which takes a third of a second, only when a client is made."""
-
-    def make() -> SecretsManagerClient:
-        import boto3
-        from botocore.config import Config
-
-        config = Config(
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            retries={"total_max_attempts": 2, "mode": "standard"},
-            user_agent_extra="wms-connector-controller",
-        )
-        session = boto3.session.Session(region_name=region)
-        return session.client("secretsmanager", endpoint_url=endpoint_url, config=config)
-
-    return make
+    return make_later(
+        "secretsmanager",
+        region=region,
+        endpoint_url=endpoint_url,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+    )
 
 
 class SecretsManager:

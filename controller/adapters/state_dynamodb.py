@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from controller.aws_client import make_later
 from controller.core.aws_faults import aws_fault
 from controller.core.faults import Conflict, OutcomeUnknown, Rejected, Unavailable
 from controller.core.model import Json, Record
@@ -61,22 +62,13 @@ def client_factory(
     connect_timeout: float = 2.0,
     read_timeout: float = 3.0,
 ) -> Callable[[], DynamoDBClient]:
-    """Imports the SDK, which takes a third of a second, only when a client is made."""
-
-    def make() -> DynamoDBClient:
-        import boto3
-        from botocore.config import Config
-
-        config = Config(
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            retries={"total_max_attempts": 2, "mode": "standard"},
-            user_agent_extra="wms-connector-controller",
-        )
-        session = boto3.session.Session(region_name=region)
-        return session.client("dynamodb", endpoint_url=endpoint_url, config=config)
-
-    return make
+    return make_later(
+        "dynamodb",
+        region=region,
+        endpoint_url=endpoint_url,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+    )
 
 
 class StateTable:

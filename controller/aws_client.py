@@ -1,0 +1,34 @@
+"""How every adapter of AWS makes its client: late, bounded in time, with two attempts a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def make_later(
+    service: str,
+    *,
+    region: str | None,
+    endpoint_url: str | None,
+    connect_timeout: float,
+    read_timeout: float,
+    options: Mapping[str, Any] | None = None,
+) -> Callable[[], Any]:
+    """Imports the SDK, which takes a third of a second, only when a client is made."""
+
+    def make() -> Any:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+            user_agent_extra="wms-connector-controller",
+            **(options or {}),
+        )
+        session: Any = boto3.session.Session(region_name=region)
+        return session.client(service, endpoint_url=endpoint_url, config=config)
+
+    return make
