@@ -10,7 +10,7 @@ printf 'wms:x:%s:\n' "$user" >>/etc/group
 
 # What installs. The list of installed packages stays: whoever scans the image needs it.
 rm -rf /etc/apt /usr/lib/apt /usr/lib/dpkg /var/lib/apt /var/cache/apt /var/cache/debconf \
-    /usr/share/python-wheels /var/log/apt /root/.cache
+    /usr/share/python-wheels /var/log/apt ~root/.cache
 find /usr/bin /usr/sbin /usr/local/bin -xdev \( -name 'apt*' -o -name 'dpkg*' -o -name 'debconf*' \
     -o -name 'pip*' -o -name 'idle*' -o -name '2to3*' \) -exec rm -rf {} +
 find /usr/lib /usr/local/lib -xdev -type d \( -name pip -o -name 'pip-*' -o -name setuptools \
