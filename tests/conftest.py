@@ -1,10 +1,25 @@
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
 from devstack.stack import Stack
+
+LONGEST_RUN: Final = 2700.0  # seconds; a run that hangs tells where instead of being cut off
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Bound the process that hands tests to others; each of those bounds its own tests."""
+    config = session.config
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        faulthandler.dump_traceback_later(LONGEST_RUN, exit=True)
+
+
+def pytest_sessionfinish() -> None:
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")

@@ -187,7 +187,7 @@ def test_without_a_broker_health_is_not_claimed(scene: Scene) -> None:
 def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_trace(
     stack: Stack,
 ) -> None:
-    with _oracle_at(stack, "e2e-oracle", free_port()) as scene:
+    with _oracle_at(stack, "e2e-absent", free_port()) as scene:
         said = falls_ill(scene, "NoListener", name=ORACLE)
         assert "RUNNING" in said["message"]
         assert "ORA-12541" in said["message"]

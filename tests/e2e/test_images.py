@@ -13,7 +13,7 @@ import pytest
 from devstack.environment import REPOSITORY
 from devstack.images import PLUGINS, REPORT, TARGETS
 
-SECONDS = 1800
+SECONDS = 840
 
 
 def can_build() -> bool:

@@ -20,7 +20,7 @@ from devstack.environment import wait_until
 from devstack.port import free_port
 from tests.guarded_broker import GuardedBroker, guarded_broker
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 NUMBERS = count(1)
 AT = 1_700_000_000_000
 
@@ -39,7 +39,7 @@ class Broker:
         name = f"lag-{next(NUMBERS)}"
         self.hand.create_topics([NewTopic(name, partitions, 1)])[name].result(15)
         # The first answers after a creation are of brokers that the news has not reached.
-        assert wait_until(lambda: self._is_led(name, partitions), 30)
+        assert wait_until(lambda: self._is_led(name, partitions), 90)
         return name
 
     def _is_led(self, name: str, partitions: int) -> bool:
