@@ -18,6 +18,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         faulthandler.dump_traceback_later(LONGEST_RUN, exit=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no process ends with a long one alone."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 def pytest_sessionfinish() -> None:
     faulthandler.cancel_dump_traceback_later()
 

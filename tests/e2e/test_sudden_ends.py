@@ -58,7 +58,10 @@ def scene(played: Scene) -> Scene:
 def test_a_first_start_killed_after_every_kind_of_write_ends_as_declared(stack: Stack) -> None:
     failed = refused_logins(stack)
     with a_scene(stack, "e2e-kill") as scene:
+        ever = log_of(scene)
         for action in FIRST_WRITES:
+            if action in ever.actions():  # the kill before this one came late
+                continue
             kill_right_after(scene, action, scene.start)
             if action == "WriteReady":
                 _end_gently_among_the_topics(scene)

@@ -227,13 +227,13 @@ def read_hostile(files: Mapping[str, str]) -> None:
 
 
 @given(st.lists(TOKENS, max_size=80).map("".join))
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 def test_tokens_in_any_order_are_read_or_refused(text: str) -> None:
     read_hostile({"m.yaml": text})
 
 
 @given(st.text(max_size=200))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 def test_any_text_is_read_or_refused(text: str) -> None:
     read_hostile({"m.yaml": text})
 
@@ -245,7 +245,7 @@ def test_any_text_repeated_is_read_or_refused_in_bounded_time(unit: str, times: 
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 def test_a_good_manifest_with_a_piece_cut_or_put_in_is_read_or_refused(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from([POSTGRES, topic(), *REAL.values()]))
     at = data.draw(st.integers(0, len(text)))
@@ -264,7 +264,7 @@ VALUES = st.recursive(
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 def test_any_value_in_any_field_is_read_or_refused(data: st.DataObject) -> None:
     fields = {
         "Connector": "class tasksMax state topicPrefix tables config ignore manage suspend",

@@ -30,7 +30,7 @@ from tests import make
 
 KEY = connector_key(make.NAME)
 NOW = make.NOW
-LAW = settings(max_examples=200, deadline=None)
+LAW = settings(max_examples=120, deadline=None)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=8), below),
