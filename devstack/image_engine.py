@@ -306,7 +306,7 @@ class Buildah:
         env = [f"{k}={v}" for k, v in {**config.environment, **run.environment}.items()]
         inner = (*(run.entrypoint or config.entrypoint), *(run.command or config.command))
         argv = ["unshare", "--mount", "sh", str(_SEALED), str(self._root(run.image)), config.user]
-        return [*argv, *mounts, "--", "env", "-i", *env, *inner]
+        return [*argv, *mounts, "--", "/usr/bin/env", "-i", *env, *inner]
 
     @functools.cache  # noqa: B019 - lives as long as the one command that makes it
     def _root(self, image: str) -> Path:

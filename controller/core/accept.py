@@ -106,7 +106,7 @@ def apply_consent(
     consent = consent_to(key, act, declared, records, now, memory_lost=memory_lost)
     if consent is None:
         told = f"{decision.message}. To accept exactly this: action {action_id(key, act)}"
-        return replace(decision, message=told)
+        return replace(decision, message=told + _other_risk(key, act, declared, records))
     stamp: Mapping[str, Json] = {"resource": str(key), "risk": str(act.risk), "at": now}
     first: tuple[Action, ...] = (
         Remember(used_record(consent.id), stamp, expires=now + KEPT_SECONDS),
@@ -117,3 +117,15 @@ def apply_consent(
         actions=(*first, *act.actions),
         message=f"{act.message}; accepted by {consent.who}",
     )
+
+
+def _other_risk(
+    key: ResourceKey, act: Act, declared: Iterable[Acceptance], records: Records
+) -> str:
+    """Tell whoever accepted it for another risk why it is held all the same."""
+    name = action_id(key, act)
+    stored = records.get(accept_record(key, name))
+    said = [word.risk for word in declared if word.action == name]
+    said += [str(stored.value.get("risk"))] if stored is not None else []
+    others = [risk for risk in said if risk != str(act.risk)]
+    return f"; it was accepted for {others[0]}, but its risk is {act.risk}" if others else ""

@@ -38,9 +38,15 @@ class Broker:
     def topic(self, partitions: int = 1) -> str:
         name = f"lag-{next(NUMBERS)}"
         self.hand.create_topics([NewTopic(name, partitions, 1)])[name].result(15)
-        # The first answers after a creation are of brokers that the news has not reached.
+        # The first answers after a creation are of brokers that the news has not reached, and the
+        # client under test remembers such an answer for a while.
+        assert wait_until(lambda: self._has_leaders(name, partitions), 30)
         assert wait_until(lambda: self._is_led(name, partitions), 90)
         return name
+
+    def _has_leaders(self, name: str, partitions: int) -> bool:
+        found = self.hand.list_topics(name, timeout=10).topics[name].partitions
+        return len(found) == partitions and all(one.leader >= 0 for one in found.values())
 
     def _is_led(self, name: str, partitions: int) -> bool:
         try:

@@ -65,6 +65,15 @@ def test_a_word_that_is_not_in_force_accepts_nothing(word: Acceptance, why: str)
     assert isinstance(apply_consent(KEY, HELD, (word,), {}, NOW), Stall), why
 
 
+def test_a_word_for_another_risk_is_answered_with_the_right_one() -> None:
+    record = Record({"risk": "snapshot", "who": "ann"}, 1)
+    by_hand = apply_consent(KEY, HELD, (), {accept_record(KEY, ID): record}, NOW)
+    declared = apply_consent(KEY, HELD, (replace(WORD, risk="snapshot"),), {}, NOW)
+    for decision in (by_hand, declared):
+        assert isinstance(decision, Stall)
+        assert "accepted for snapshot, but its risk is data-loss" in decision.message
+
+
 def test_a_used_word_accepts_nothing_again() -> None:
     records = {used_record(ID): Record({"at": NOW}, 1)}
     assert isinstance(apply_consent(KEY, HELD, (WORD,), records, NOW), Stall)
