@@ -105,8 +105,12 @@ def apply_consent(
         return decision
     consent = consent_to(key, act, declared, records, now, memory_lost=memory_lost)
     if consent is None:
-        told = f"{decision.message}. To accept exactly this: action {action_id(key, act)}"
-        return replace(decision, message=told + _other_risk(key, act, declared, records))
+        name = action_id(key, act)
+        told = f"{decision.message}. To accept exactly this: action {name}"
+        stored = records.get(accept_record(key, name))
+        said = [word.risk for word in declared if word.action == name]
+        said += [str(stored.value.get("risk"))] if stored is not None else []
+        return replace(decision, message=told + _tell_other_risk(said, act.risk))
     stamp: Mapping[str, Json] = {"resource": str(key), "risk": str(act.risk), "at": now}
     first: tuple[Action, ...] = (
         Remember(used_record(consent.id), stamp, expires=now + KEPT_SECONDS),
@@ -119,13 +123,7 @@ def apply_consent(
     )
 
 
-def _other_risk(
-    key: ResourceKey, act: Act, declared: Iterable[Acceptance], records: Records
-) -> str:
+def _tell_other_risk(said: Iterable[str], risk: Risk) -> str:
     """Tell whoever accepted it for another risk why it is held all the same."""
-    name = action_id(key, act)
-    stored = records.get(accept_record(key, name))
-    said = [word.risk for word in declared if word.action == name]
-    said += [str(stored.value.get("risk"))] if stored is not None else []
-    others = [risk for risk in said if risk != str(act.risk)]
-    return f"; it was accepted for {others[0]}, but its risk is {act.risk}" if others else ""
+    others = [other for other in said if other != str(risk)]
+    return f"; it was accepted for {others[0]}, but its risk is {risk}" if others else ""

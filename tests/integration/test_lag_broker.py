@@ -20,7 +20,7 @@ from devstack.environment import wait_until
 from devstack.port import free_port
 from tests.guarded_broker import GuardedBroker, guarded_broker
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.stack
 NUMBERS = count(1)
 AT = 1_700_000_000_000
 
@@ -41,7 +41,7 @@ class Broker:
         # The first answers after a creation are of brokers that the news has not reached, and the
         # client under test remembers such an answer for a while.
         assert wait_until(lambda: self._has_leaders(name, partitions), 30)
-        assert wait_until(lambda: self._is_led(name, partitions), 90)
+        assert wait_until(lambda: self._is_led(name, partitions), 30)
         return name
 
     def _has_leaders(self, name: str, partitions: int) -> bool:

@@ -60,7 +60,7 @@ from controller.core.track import Track, track_record
 from controller.core.world import World
 from tests import make
 
-LAW: Final = settings(max_examples=40, deadline=None)  # a busy machine breaks no law
+LAW: Final = settings(max_examples=60, deadline=None)  # a busy machine breaks no law
 AWAY: Final = Unknown(make.AWAY)
 SECRETS: Final = ("first-password", "second-password", "typed-in-the-clear")
 V1: Final = make.version("v1")

@@ -39,7 +39,7 @@ from controller.core.world import World
 from tests import make
 from tests.property.test_plan import DATA, HISTORY, worlds
 
-LAW: Final = settings(max_examples=60, deadline=None)
+LAW: Final = settings(max_examples=80, deadline=None)
 FULL: Final = {make.NAME: frozenset({DATA})}
 NEW_TABLES: Final = "APP.ORDERS,APP.NEW"
 COSTLY_KEYS: Final = ("table.include.list", "database.hostname", "database.port", "database.url")
