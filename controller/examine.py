@@ -17,7 +17,7 @@ from controller.core.explain import (
 )
 from controller.core.failure import Diagnosis, Treatment, known
 from controller.core.model import Json, ObservedConnector, ResourceKey, Unknown
-from controller.core.restart import utc
+from controller.core.tries import utc
 from controller.settings import BadSetting
 from controller.witness import Witness
 

@@ -22,8 +22,8 @@ from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, RunSt
 from controller.core.plan import Plan, Step, plan
 from controller.core.preflight_step import preflight_warnings
 from controller.core.redact import short
-from controller.core.restart import verdicts
 from controller.core.restart_case import restart_counts, restart_status
+from controller.core.restart_memory import verdicts
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.world import World
 from controller.journal import NO_HISTORY, Journal

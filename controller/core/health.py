@@ -26,9 +26,9 @@ from controller.core.model import (
     Unknown,
 )
 from controller.core.progress import Progress
-from controller.core.restart import read_tries, utc
 from controller.core.restart_case import ailment_in, bounced_until
 from controller.core.snapshot_phase import has_ended
+from controller.core.tries import read_tries, utc
 from controller.core.world import World
 
 Verdict: TypeAlias = "tuple[Status, str, str]"

@@ -23,8 +23,8 @@ from controller.core.idle import IDLE_REASONS
 from controller.core.lag_metric import LAG_METRICS
 from controller.core.metric_family import Metric, MetricKind
 from controller.core.model import Kind
-from controller.core.restart import RESULTS as RESTART_RESULTS
 from controller.core.restart import restartable
+from controller.core.restart_memory import RESULTS as RESTART_RESULTS
 
 RESULTS: Final = ("ok", "faulted", "crashed")
 ACTION_RESULTS: Final = (

@@ -1,17 +1,9 @@
-"""When what failed is started again, and how; when it is left to a person.
-
-    restart/{connector}  what was tried since it was last well; put before each try
-
-The first try comes at once, the next after 2, 6, 12, 20, ... minutes, at most an hour; it begins
-anew once the connector was well for longer than the pause it had earned. All connectors of a
-Connect cluster together get `MOST` tries in `WINDOW` seconds: their records are the budget, so a
-process that is killed at any moment has counted what it may have done.
-"""
+"""When what failed is started again, and how; when it is left to a person."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -20,22 +12,15 @@ from controller.core.ailment import Ailment
 from controller.core.connector import release_record, stopped_record
 from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
 from controller.core.failure import FAILURES, Failure, FailureKind, Treatment
-from controller.core.model import Json, ObservedConnector, Record, Records
+from controller.core.model import Json, ObservedConnector
 from controller.core.risk import consequence
+from controller.core.tries import MOST, WINDOW, Tries, once_more, put_tries, times, utc
 
-MINUTE: Final = 60.0
-LONGEST: Final = 60  # minutes between two tries
-MOST, WINDOW = 3, 300.0  # tries of one Connect cluster in so many seconds
-LOST_COUNT: Final = 8  # of tries, where the store was lost: the longest pause
-VERIFIED_AFTER: Final = 15.0  # seconds; a loop tries again each ten
 NEWS_AFTER: Final = 1.0  # seconds; two looks agree, so that no moment of a start counts
 NO_TASKS_AFTER: Final = 60.0  # seconds; a rebalance leaves a connector without tasks for a while
 LOOPS_AFTER: Final = 300.0  # seconds; what passes by itself gets the time for it
-KEPT: Final = 7 * 86_400.0
 NO_TASKS: Final = "NoTasks"
 QUIET: Final = "NotFailed"
-RESULTS: Final = ("healed", "unhealed")
-PENDING: Final = "pending"
 _MOVING: Final = ("UNASSIGNED", "RESTARTING", "PENDING")
 
 
@@ -47,89 +32,6 @@ class Symptom(StrEnum):
     FAILED = "failed"
     NO_TASKS = "no-tasks"  # RUNNING with `tasks: []`: skipped by every restart
     LOOPING = "looping"  # RUNNING, and it fails again and again
-
-
-@dataclass(frozen=True, slots=True)
-class Tries:
-    """What was tried with one connector since it was last well."""
-
-    failure: str = ""
-    since: float = 0.0  # when it was first seen ill
-    count: int = 0
-    times: tuple[float, ...] = ()  # of the newest tries, oldest first
-    well_since: float | None = None
-    outcome: str = ""  # of the newest try
-    generation: str = ""  # in force when it was first seen ill, or at the newest try
-    ahead: bool = False  # the record tells of the future: the clock was put back
-
-    @property
-    def next_at(self) -> float:
-        """Answer before when it is not tried again."""
-        return self.times[-1] + pause(self.count) if self.times else 0.0
-
-
-def pause(count: int) -> float:
-    """Answer how many seconds pass after so many tries in a row."""
-    return min(count * count + count, LONGEST) * MINUTE
-
-
-def restarts_record(name: str) -> str:
-    return f"restart/{name}"
-
-
-def read_tries(records: Records, name: str, now: float) -> Tries | None:
-    """Answer None for a connector that was well when last seen."""
-    record = records.get(restarts_record(name))
-    return None if record is None else _tries(record, now)
-
-
-def tried_lately(records: Records, now: float) -> tuple[float, ...]:
-    """Tell when anything of this Connect cluster was restarted within the window."""
-    found = (_tries(r, now) for key, r in records.items() if key.startswith("restart/"))
-    return tuple(sorted(t for tries in found for t in tries.times if t > now - WINDOW))
-
-
-def put_tries(name: str, tries: Tries, now: float) -> Remember:
-    value: dict[str, Json] = {
-        "failure": tries.failure,
-        "since": tries.since,
-        "count": tries.count,
-        "times": [*tries.times[-MOST:]],
-        "wellSince": tries.well_since,
-        "outcome": tries.outcome,
-        "generation": tries.generation,
-    }
-    return Remember(restarts_record(name), value, expires=now + KEPT)
-
-
-def _tries(record: Record, now: float) -> Tries:
-    """Read a record; a time that lies ahead is of a clock that was put back."""
-    value = record.value
-    listed = value.get("times")
-    times = [_time(t, now) for t in _listed(listed)]
-    well = value.get("wellSince")
-    return Tries(
-        failure=str(value.get("failure") or ""),
-        since=_time(value.get("since"), now),
-        count=max(0, int(_number(value.get("count")))),
-        times=tuple(sorted(times)),
-        well_since=None if well is None else _time(well, now),
-        outcome=str(value.get("outcome") or ""),
-        generation=str(value.get("generation") or ""),
-        ahead=any(_number(t) > now for t in (value.get("since"), well, *_listed(listed))),
-    )
-
-
-def _listed(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
-
-
-def _number(value: Json) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _time(value: Json, now: float) -> float:
-    return min(_number(value), now)
 
 
 # --- one connector ------------------------------------------------------------------------
@@ -278,27 +180,9 @@ def _paced(case: Case, tries: Tries, *, asked: bool) -> Wait | None:
     )
 
 
-def try_resume(records: Records, name: str, failure: str, generation: str, now: float) -> Remember:
-    """Count the resume of a connector that we stopped; to be put before it."""
-    tries = read_tries(records, name, now) or Tries(since=now)
-    return put_tries(name, _once_more(tries, failure, generation, now), now)
-
-
-def _once_more(tries: Tries, failure: str, generation: str, now: float) -> Tries:
-    return replace(
-        tries,
-        failure=failure,
-        count=tries.count + 1,
-        times=(*tries.times, now),
-        well_since=None,
-        outcome=PENDING,
-        generation=generation,
-    )
-
-
 def _act(case: Case, tries: Tries) -> Act:
     name = case.name
-    tried = _once_more(tries, case.failure_id, case.generation, case.now)
+    tried = once_more(tries, case.failure_id, case.generation, case.now)
     first: tuple[Action, ...] = (put_tries(name, tried, case.now),)
     if case.released:
         first = (*first, Forget(release_record(name)))
@@ -318,58 +202,6 @@ def _way(case: Case) -> tuple[Action, ...]:
         stamp: dict[str, Json] = {"by": "restart", "at": case.now}
         return Remember(stopped_record(case.name), stamp), Stop(case.name)
     return (Restart(case.name, only_failed=case.symptom is Symptom.FAILED),)
-
-
-# --- what is remembered afterwards ----------------------------------------------------------
-
-
-def keep_tries(case: Case, *, lost: bool) -> Iterator[Remember | Forget]:
-    """List what the store must be told of one connector; nothing when it knows it all."""
-    tries, symptom = case.tries, case.symptom
-    if symptom is Symptom.MOVING or (symptom is Symptom.LOOPING and tries is None):
-        return
-    if symptom is Symptom.WELL:
-        yield from _keep_well(case)
-    elif tries is None:
-        count, at = (LOST_COUNT, (case.now,)) if lost else (0, ())
-        first = Tries(case.failure_id, case.now, count, at, generation=case.generation)
-        yield put_tries(case.name, first, case.now)
-    else:
-        outcome = "unhealed" if _verdict_due(case, tries) else tries.outcome
-        ill = replace(tries, well_since=None, outcome=outcome, ahead=False)
-        if ill != tries:
-            yield put_tries(case.name, ill, case.now)
-
-
-def _keep_well(case: Case) -> Iterator[Remember | Forget]:
-    tries = case.tries
-    if tries is None:
-        return
-    since = case.now if tries.well_since is None else tries.well_since
-    if not tries.times or case.now - max(since, tries.times[-1]) > max(pause(tries.count), WINDOW):
-        yield Forget(restarts_record(case.name))
-        return
-    outcome = "healed" if _verdict_due(case, tries) else tries.outcome
-    well = replace(tries, well_since=since, outcome=outcome, ahead=False)
-    if well != tries:
-        yield put_tries(case.name, well, case.now)
-
-
-def _verdict_due(case: Case, tries: Tries) -> bool:
-    """A restart is judged by what is seen after it, never by Connect's answer to it."""
-    if tries.outcome != PENDING or not tries.times:
-        return False
-    return case.now - tries.times[-1] >= VERIFIED_AFTER
-
-
-def verdicts(before: Records, told: Iterable[Remember | Forget]) -> Iterator[tuple[str, str]]:
-    """List (failure, result) of the tries that this cycle came to a judgement of."""
-    for action in told:
-        if not isinstance(action, Remember) or not action.key.startswith("restart/"):
-            continue
-        old, result = before.get(action.key), action.value.get("outcome")
-        if old is not None and old.value.get("outcome") == PENDING and result in RESULTS:
-            yield str(action.value.get("failure")), str(result)
 
 
 # --- sentences ------------------------------------------------------------------------------
@@ -399,25 +231,6 @@ def explain_held(case: Case) -> str:
 
 def _explain_spent(case: Case, tries: Tries) -> str:
     return f"{times(tries.count).capitalize()} without effect. {explain_held(case)}"
-
-
-def times(count: int) -> str:
-    return "restarted once" if count == 1 else f"restarted {count} times"
-
-
-def tell_tries(tries: Tries) -> str:
-    if not tries.count:
-        return f"ill since {utc(tries.since)}, not restarted"
-    told = f"{times(tries.count)}, last at {utc(tries.times[-1])}" if tries.times else ""
-    if tries.well_since is not None:
-        return f"{told}; well since {utc(tries.well_since)}"
-    return f"{told}, next not before {utc(tries.next_at)}"
-
-
-def utc(at: float) -> str:
-    """Write the time of the day, to the second."""
-    second = int(at) % 86_400
-    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02} UTC"
 
 
 def restartable() -> tuple[str, ...]:

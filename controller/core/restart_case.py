@@ -22,14 +22,12 @@ from controller.core.model import (
 )
 from controller.core.pace import bounces
 from controller.core.resolve import LoginNeed, Resolution
-from controller.core.restart import (
+from controller.core.restart import QUIET, Case, decide_restart
+from controller.core.restart_memory import keep_tries
+from controller.core.tries import (
     MOST,
-    QUIET,
     WINDOW,
-    Case,
     Tries,
-    decide_restart,
-    keep_tries,
     read_tries,
     tell_tries,
     tried_lately,

@@ -11,7 +11,7 @@ import pytest
 from controller.core.connector import release_record
 from controller.core.evidence import LineCounts, LogReading, WorkerLine
 from controller.core.model import ProbeMode, RunState
-from controller.core.restart import MOST, WINDOW, pause
+from controller.core.tries import MOST, WINDOW, pause
 from controller.witness import Witness
 from tests.make import NAME
 from tests.sim.world import CRASHES, Controller, Effect, Mishap, SimWorld

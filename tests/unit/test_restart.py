@@ -10,14 +10,12 @@ from controller.core.ailment import Ailment, AilmentSource
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
 from controller.core.failure import Failure, Treatment, known
 from controller.core.model import ObservedTask
-from controller.core.restart import (
-    LOST_COUNT,
+from controller.core.restart import Case, decide_restart
+from controller.core.restart_memory import LOST_COUNT, keep_tries
+from controller.core.tries import (
     MOST,
     WINDOW,
-    Case,
     Tries,
-    decide_restart,
-    keep_tries,
     pause,
     put_tries,
     read_tries,
