@@ -32,6 +32,10 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "min.insync.replicas": "a record may be acknowledged with fewer copies and be lost with one",
     "partitions": "the records of one key move to another partition, so their order is lost",
 }
+_MOVED: Final = (  # said beside the fields, which it does not name
+    "another database is read from then on, where the offsets of this one mean nothing: changes "
+    "are skipped or read twice"
+)
 
 
 def worst(risks: Iterable[Risk]) -> Risk:
@@ -93,12 +97,8 @@ def tell_connector(diff: Diff, config: Mapping[str, str]) -> str:
         for danger in find_dangers(config)
         if any(danger.concerns(field) for field in fields)
     ]
-    moved = [field for field in fields if field in LOCATION]
-    if moved:
-        told.append(
-            f"{', '.join(moved)} leads to another database, where the offsets of this one mean "
-            "nothing: changes are skipped or read twice"
-        )
+    if any(field in LOCATION for field in fields):
+        told.append(_MOVED)
     risk = worst(risk_of_connector(change, config) for change in diff)
     return "; ".join(dict.fromkeys(told)) or consequence((), risk)
 

@@ -263,7 +263,7 @@ ACCIDENTS: Final = (
         _move_database,
         CONNECTOR_KEY,
         "AcceptanceRequired",
-        ("database.hostname leads to another database", "the offsets of this one mean nothing"),
+        ("database.hostname: another database is read", "offsets of this one mean nothing"),
         lambda scene: scene.config().get("database.hostname") == "localhost",
         "data-loss",
     ),

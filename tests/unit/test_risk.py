@@ -5,7 +5,13 @@ import pytest
 from controller.core.decision import Risk
 from controller.core.diff import Change
 from controller.core.model import TopicClass
-from controller.core.risk import consequence, risk_of_connector, risk_of_topic, worst
+from controller.core.risk import (
+    consequence,
+    risk_of_connector,
+    risk_of_topic,
+    tell_connector,
+    worst,
+)
 
 WEEK = "604800000"
 
@@ -111,3 +117,11 @@ def test_the_sentence_of_a_known_field_is_its_own() -> None:
     told = consequence(["retention.ms", "cleanup.policy"], Risk.DATA_LOSS)
     assert "further behind than the new retention" in told
     assert "the old policy kept" in told
+
+
+def test_what_is_told_stands_beside_the_fields_and_does_not_name_them_again() -> None:
+    moved = (Change("database.hostname", "db-1", "db-2"), Change("errors.tolerance", None, "all"))
+    told = tell_connector(moved, {"database.hostname": "db-2", "errors.tolerance": "all"})
+    assert "another database is read from then on" in told
+    assert "changes are lost silently" in told
+    assert not [change.field for change in moved if change.field in told]
