@@ -1,14 +1,15 @@
 """The state store as one DynamoDB table.
 
     pk                   sk          holds
-    record               SECTION/x   value, revision, until (our clock), expires (DynamoDB's)
+    record               SECTION/x   value, revision, until (our clock), expires (DynamoDB's), put
     history/SECTION      number      one entry
     counter              SECTION     number of the newest entry
     document/SECTION     0000        what the document is made of; its pieces follow, by its id
 
 A record that is deleted leaves its revision behind for a while, so that none is given out twice;
 after that the clock has moved on, from which new ones start. DynamoDB deletes what is expired late
-and as it likes, so what is over is left out by our own clock.
+and as it likes, so what is over is left out by our own clock. `put` names the call that wrote last:
+the SDK repeats a call whose answer is late, and the repetition must not lose against the first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import json
 import math
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -47,11 +49,14 @@ _SKEW: Final = 3600  # DynamoDB's clock must not end what lives by ours
 _READS: Final = 5  # of a document that is replaced meanwhile
 
 _PUT: Final = (
-    "SET #revision = if_not_exists(#revision, :base) + :one, #value = :value{more} REMOVE {gone}"
+    "SET #revision = if_not_exists(#revision, :base) + :one, #value = :value, #put = :put{more} "
+    "REMOVE {gone}"
 )
 _LIVES: Final = "attribute_not_exists(#gone) AND (attribute_not_exists(#until) OR #until > :now)"
 _IS_GONE: Final = "attribute_not_exists(#revision) OR attribute_exists(#gone) OR #until <= :now"
-_NAMES: Final = {f"#{name}": name for name in ("revision", "value", "until", "expires", "gone")}
+_NAMES: Final = {
+    f"#{name}": name for name in ("revision", "value", "until", "expires", "gone", "put")
+}
 _ENCODER: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
@@ -115,6 +120,7 @@ class StateTable:
             ":base": _number(int(self._clock.now() * 1000)),
             ":one": _number(1),
             ":value": {"S": text},
+            ":put": {"S": uuid.uuid4().hex},
         }
         more, gone = ", #until = :until, #expires = :expires", "#gone"
         if expires is None:
@@ -181,9 +187,16 @@ class StateTable:
         }
         if condition is not None:
             request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
 
         def send(client: DynamoDBClient) -> Any:
-            return client.update_item(**request)
+            try:
+                return client.update_item(**request)
+            except client.exceptions.ConditionalCheckFailedException as error:
+                found: Any = error.response.get("Item") or {}
+                if "put" not in found or found["put"] != values.get(":put"):
+                    raise
+                return {"Attributes": found}  # our own, whose answer did not come
 
         answer: Mapping[str, Any] = self._call(f"{verb} {key}", send, wrote=True)
         return answer
