@@ -161,15 +161,8 @@ def _change_data(change: Change) -> Json:
 
 def print_status(data: Mapping[str, Any]) -> None:
     """Print the state of everything; with colours and a table only on a terminal."""
-    head = f"stage {data['stage']}, cycle {data.get('cycle')}, {_revision_text(data)}"
-    print(head)
-    refused = data.get("refusedRevision")
-    if refused:
-        print(f"a newer revision is refused:\n{refused['message']}")
-    for fault in data.get("faults") or []:
-        print(f"fault in {fault['system']}: {fault['reason']}: {fault['message']}")
-    for idle in data.get("notActing") or []:
-        print(_idle_text(idle))
+    for line in _stage_lines(data):
+        print(line)
     rows = [_status_row(resource) for resource in data.get("resources") or []]
     if sys.stdout.isatty():
         _print_table(rows)
@@ -181,6 +174,20 @@ def print_status(data: Mapping[str, Any]) -> None:
             print(line)
     for orphan in data.get("orphans") or []:
         print(f"orphan: {orphan}")
+
+
+def _stage_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    yield f"stage {data['stage']}, cycle {data.get('cycle')}, {_revision_text(data)}"
+    refused = data.get("refusedRevision")
+    if refused:
+        yield f"a newer revision is refused:\n{refused['message']}"
+    for fault in data.get("faults") or []:
+        yield f"fault in {fault['system']}: {fault['reason']}: {fault['message']}"
+    for container in data.get("containers") or []:
+        if container.get("trouble"):
+            yield f"container {container['name']}: {container['trouble']}"
+    for idle in data.get("notActing") or []:
+        yield _idle_text(idle)
 
 
 def _idle_text(idle: Mapping[str, Any]) -> str:

@@ -183,6 +183,7 @@ class Daemon:
 
     def _cycle(self, stopping: Callable[[], bool]) -> CycleReport:
         report = self._reconciler.run_cycle(stopping)
+        self._look_back()
         self._publish(report)
         self._keep_offsets(report)
         self._ready = self._ready or report.complete
@@ -192,6 +193,11 @@ class Daemon:
     def _has_news(self) -> bool:
         """Tell cheaply whether the manifests or the worker's log have something new."""
         return self._parts.manifests.changed() or self._parts.observer.witness.has_news()
+
+    def _look_back(self) -> None:
+        fault = self._parts.journal.look()
+        if fault is not None:
+            self._log.warning("history not read", reason=fault.reason, message=fault.message)
 
     def _publish(self, report: CycleReport) -> None:
         """Leave the status where people reach it; a standby has nothing to say there."""
@@ -259,7 +265,11 @@ class Daemon:
         )
         if open_to_all is not None:
             told["warnings"] = [*_listed(told["warnings"]), open_to_all]
-        return {**told, "leadership": self._parts.leadership.describe()}
+        return {
+            **told,
+            "history": self._parts.journal.recent(),
+            "leadership": self._parts.leadership.describe(),
+        }
 
 
 def _listed(value: Json) -> list[Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Final
 
 from controller.core.condition import Condition
@@ -18,12 +19,17 @@ from controller.core.history import (
     conditions_entry,
     is_recorded,
     revision_entry,
+    summary,
+    timeline,
 )
 from controller.core.model import Json, ResourceKey
 from controller.ports import Clock, StateStore
 
 NO_HISTORY: Final = "NoHistory"
+RECENT: Final = 20  # events that are told without being asked for
+LOOK_SECONDS: Final = 60.0  # between two looks for what others wrote
 _SEARCHED: Final = 200  # entries, for the revision that was last in force
+_KEPT: Final = 3 * RECENT  # entries: most events have two, and another may have written between
 
 
 class Journal:
@@ -43,6 +49,8 @@ class Journal:
         self._scrub = scrub
         self._revision: str | None = None  # the last that was recorded
         self._looked = False
+        self._recent: tuple[Mapping[str, Json], ...] = ()  # replaced whole: other threads read it
+        self._look_due = -inf
 
     def tell(self, entry: Mapping[str, Json]) -> str:
         """Append one record and answer its id; raises the store's Fault."""
@@ -84,6 +92,21 @@ class Journal:
         self._revision = origin.revision
         return None
 
+    def look(self) -> Fault | None:
+        """Read once a minute what people and other controllers wrote; keep the newest."""
+        if self._clock.monotonic() < self._look_due:
+            return None
+        self._look_due = self._clock.monotonic() + LOOK_SECONDS
+        try:
+            self._recent = tuple(self._store.read(HISTORY, _KEPT))
+        except Fault as fault:
+            return fault
+        return None
+
+    def recent(self) -> list[Json]:
+        """Tell the newest events, oldest first, from what this process has in mind."""
+        return [summary(event) for event in timeline(self._recent, limit=RECENT)]
+
     def moved(self, conditions: Sequence[tuple[ResourceKey, Condition]]) -> Fault | None:
         """Record which conditions changed in this cycle; nothing where none did."""
         if not conditions:
@@ -103,4 +126,7 @@ class Journal:
 
     def _append(self, section: str, entry: Mapping[str, Json]) -> None:
         told = bounded({"at": self._clock.now(), "who": self._who, **entry}, self._scrub)
-        self._store.append(section, told if isinstance(told, dict) else {})
+        entry = told if isinstance(told, dict) else {}
+        self._store.append(section, entry)
+        if section == HISTORY:
+            self._recent = (*self._recent, entry)[-_KEPT:]

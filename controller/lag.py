@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from math import inf
+from typing import Final, Protocol, TypeAlias
 
 from controller.core.debezium_bean import Bean, delayed, sign_of_life
 from controller.core.faults import Fault
@@ -35,6 +36,8 @@ class ContainerReader(Protocol):
 
 
 TailFactory: TypeAlias = "Callable[[str], Tail]"
+TREND_SECONDS: Final = 60.0  # between two numbers of a trend
+TREND_POINTS: Final = 60
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class _Kept:
     delays: dict[str, Delayed] = field(default_factory=dict)
     jmx_up: bool = False
     containers: tuple[ObservedContainer, ...] = ()
+    trends: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    trend_due: float = -inf
 
 
 class LagObserver:
@@ -170,7 +175,19 @@ class LagObserver:
             for one in revision.connectors
             if one.topic_prefix in kept.beans
         }
-        return LagReport(lags, beans, kept.jmx_up, kept.containers)
+        self._follow_trends(lags)
+        return LagReport(lags, beans, kept.jmx_up, kept.containers, kept.trends)
+
+    def _follow_trends(self, lags: Mapping[str, Lag]) -> None:
+        """Add what is known; what is declared no more is forgotten."""
+        kept, moment = self._kept, self._clock.monotonic()
+        if moment < kept.trend_due:
+            return
+        kept.trend_due = moment + TREND_SECONDS
+        kept.trends = {
+            name: (*kept.trends.get(name, ()), *_known(lag))[-TREND_POINTS:]
+            for name, lag in lags.items()
+        }
 
     def _lag(self, manifest: ConnectorManifest, revision: Revision) -> Lag:
         kept, names = self._kept, captured(manifest, revision)
@@ -185,6 +202,10 @@ class LagObserver:
             sign=kept.signs.get(manifest.name),
             delayed=kept.delays.get(manifest.name),
         )
+
+
+def _known(lag: Lag) -> tuple[float, ...]:
+    return () if lag.seconds is None else (lag.seconds,)
 
 
 def _partitions(world: World, revision: Revision) -> dict[str, int]:

@@ -17,7 +17,7 @@ from controller.core.faults import Fault
 from controller.core.history import origin_of
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.idle import Idle, ending, ends_soon
-from controller.core.lag_report import describe_lag
+from controller.core.lag_report import describe_container, describe_lag
 from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, RunState, Unknown
 from controller.core.plan import Plan, Step, plan
 from controller.core.preflight_step import preflight_warnings
@@ -448,6 +448,7 @@ def describe(report: CycleReport, refusal: str | None, since: float | None) -> d
             {"system": s, "reason": f.reason, "message": f.message} for s, f in report.faults
         ],
         "secrets": _describe_secrets(world),
+        "containers": [*map(describe_container, world.lag.containers)],
     }
 
 
@@ -510,7 +511,8 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
         found["restarts"] = restart_status(step.key.name, report.world)
         found["evidence"] = [*map(_describe_evidence, report.world.evidence.of(step.key.name))]
     if step.key.kind is Kind.CONNECTOR and step.key.name in report.world.lag.lags:
-        found["lag"] = describe_lag(report.world.lag.lags[step.key.name])
+        lag = report.world.lag
+        found["lag"] = describe_lag(lag.lags[step.key.name], lag.trends.get(step.key.name, ()))
     if not isinstance(decision, Converged):
         found["diff"] = list[Json](diff_lines(decision.diff))
     return found

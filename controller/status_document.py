@@ -17,6 +17,16 @@ from controller.ports import Clock, StateStore
 SECTION: Final = "status"
 OFTEN_SECONDS: Final = 30.0  # at the latest; at once when something else is said
 SELDOM_SECONDS: Final = 2.0  # at the earliest, so that a busy minute costs little
+_OF_RESOURCE: Final = ("resource", "decision", "reason")
+_WHOLE: Final = (
+    "revision",
+    "refusedRevision",
+    "converged",
+    "complete",
+    "faults",
+    "history",
+    "containers",
+)
 
 
 class StatusDocument:
@@ -46,26 +56,22 @@ class StatusDocument:
 
 def _gist(document: Mapping[str, Json]) -> str:
     """Leave out what changes with every look."""
-    resources = document.get("resources")
-    told = [
-        (one.get("resource"), one.get("decision"), one.get("reason"), _conditions(one))
-        for one in (resources if isinstance(resources, list) else [])
-        if isinstance(one, dict)
+    told = [[one.get(key) for key in _OF_RESOURCE] for one in _objects(document, "resources")]
+    conditions = [
+        [one.get(key) for key in ("type", "status", "reason")]
+        for resource in _objects(document, "resources")
+        for one in _objects(resource, "conditions")
     ]
-    rest = [
-        document.get(key)
-        for key in ("revision", "refusedRevision", "converged", "complete", "faults", "leadership")
-    ]
-    return json.dumps([told, rest], sort_keys=True, default=str)
+    idle = [[one.get("reason"), one.get("resource")] for one in _objects(document, "notActing")]
+    rest = [document.get(key) for key in _WHOLE]
+    leads = document.get("leadership")
+    leader = [leads.get("role"), leads.get("leader")] if isinstance(leads, dict) else None
+    return json.dumps([told, conditions, idle, rest, leader], sort_keys=True, default=str)
 
 
-def _conditions(resource: Mapping[str, Json]) -> list[Json]:
-    found = resource.get("conditions")
-    return [
-        [one.get("type"), one.get("status"), one.get("reason")]
-        for one in (found if isinstance(found, list) else [])
-        if isinstance(one, dict)
-    ]
+def _objects(document: Mapping[str, Json], key: str) -> list[Mapping[str, Json]]:
+    found = document.get(key)
+    return [one for one in (found if isinstance(found, list) else []) if isinstance(one, dict)]
 
 
 def read_status(parts: Parts) -> tuple[dict[str, Any], str]:

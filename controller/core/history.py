@@ -218,5 +218,20 @@ def event_text(event: Entry) -> str:
     return ": ".join(parts)
 
 
+def summary(event: Entry) -> dict[str, Json]:
+    """Tell one event in the words of `/status`; the whole of it is in `wmsctl history`."""
+    acted = event.get("event") == "action"
+    reason = event.get("reason") or "; ".join(map(str, _list(event.get("changes"))))
+    return {
+        "at": event.get("at"),
+        "action": event.get("action" if acted else "event"),
+        "resource": event.get("resource") or "stage",
+        "who": event.get("who"),
+        "reason": reason,
+        "why": event.get("why"),
+        "outcome": event.get("outcome"),
+    }
+
+
 def _list(value: Json) -> Sequence[Json]:
     return value if isinstance(value, list) else ()

@@ -28,6 +28,20 @@ class ObservedContainer:
     def out_of_memory(self) -> bool:
         return self.exit_code == OUT_OF_MEMORY_EXIT
 
+    @property
+    def trouble(self) -> str:
+        """Say what a person should hear of it; nothing while there is nothing."""
+        said = []
+        if self.health == "UNHEALTHY":
+            said.append("its health check fails")
+        if self.restarts:
+            said.append(f"started again {self.restarts} time(s)")
+        if self.out_of_memory:
+            said.append(f"ended with {self.exit_code} (SIGKILL), most often for want of memory")
+        elif self.exit_code:
+            said.append(f"ended with {self.exit_code}")
+        return ", ".join(said)
+
 
 @dataclass(frozen=True, slots=True)
 class LagReport:
@@ -37,6 +51,7 @@ class LagReport:
     beans: Mapping[str, Bean] = field(default_factory=lambda: MappingProxyType({}))
     jmx_up: bool = False
     containers: tuple[ObservedContainer, ...] = ()
+    trends: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +71,11 @@ def captured(manifest: ConnectorManifest, revision: Revision) -> Captured:
     )
 
 
-def describe_lag(lag: Lag) -> Json:
+def describe_lag(lag: Lag, trend: tuple[float, ...]) -> Json:
     """Tell it as JSON, for `/status`."""
     return {
         "seconds": _rounded(lag.seconds),
+        "trend": [round(seconds, 1) for seconds in trend],
         "message": lag.message,
         "heartbeatAge": _rounded(lag.heartbeat_age),
         "seen": [str(sign) for sign in sorted(lag.seen)],
@@ -67,6 +83,19 @@ def describe_lag(lag: Lag) -> Json:
             name: {"seconds": _rounded(one.seconds), "newestRecordAge": _rounded(one.age)}
             for name, one in sorted(lag.topics.items())
         },
+    }
+
+
+def describe_container(one: ObservedContainer) -> Json:
+    """Tell it as JSON, for `/status`."""
+    return {
+        "name": one.name,
+        "status": one.status,
+        "health": one.health,
+        "restarts": one.restarts,
+        "exitCode": one.exit_code,
+        "outOfMemory": one.out_of_memory,
+        "trouble": one.trouble,
     }
 
 

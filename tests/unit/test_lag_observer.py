@@ -2,14 +2,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
 from controller.core.debezium_bean import Bean
 from controller.core.faults import Unavailable
 from controller.core.lag import Place, Sign, SourceTime
-from controller.core.lag_report import LagReport, ObservedContainer
+from controller.core.lag_report import (
+    LagReport,
+    ObservedContainer,
+    describe_container,
+    describe_lag,
+)
 from controller.core.lag_values import lag_values
 from controller.core.model import TopicClass, topic_key
 from controller.core.world import World
-from controller.lag import LagObserver
+from controller.lag import TREND_POINTS, LagObserver
 from tests.fakes.kafka import FakeKafka, unavailable
 from tests.make import BROKERS, NAME, connector_manifest, observed_topic, revision, snapshot, topic
 from tests.make import world as make_world
@@ -155,3 +162,57 @@ def test_what_is_declared_stopped_has_no_number_that_an_alarm_watches() -> None:
     stage.write(BEATS)
     values = dict(lag_values(stage.cycle(), ()))
     assert ("wms_lag_seconds", (NAME,)) not in values
+
+
+def test_a_lag_has_a_number_for_each_minute_of_the_last_hour() -> None:
+    stage = Stage()
+    stage.write(BEATS)
+    report = stage.cycle()
+    assert report.trends[NAME] == (0.0,)
+    for _ in range(4):
+        report = stage.after(15)
+    assert report.trends[NAME] == (0.0, 60.0)
+    for _ in range(2 * TREND_POINTS):
+        report = stage.after(60)
+    assert len(report.trends[NAME]) == TREND_POINTS
+    assert report.trends[NAME][-1] == stage.lag(report)
+
+
+def test_what_is_not_seen_has_no_number_in_the_trend() -> None:
+    assert Stage().cycle().trends[NAME] == ()
+
+
+def test_the_trend_of_what_is_declared_no_more_is_forgotten() -> None:
+    stage = Stage()
+    stage.write(BEATS)
+    stage.cycle()
+    stage.world = make_world(revision=revision((topic(),), ()), topics=snapshot(observed_topic()))
+    assert stage.after(60).trends == {}
+
+
+def test_the_status_has_the_trend_beside_the_number() -> None:
+    stage = Stage()
+    stage.write(BEATS)
+    stage.cycle()
+    report = stage.after(60)
+    told = describe_lag(report.lags[NAME], report.trends[NAME])
+    assert isinstance(told, dict)
+    assert (told["seconds"], told["trend"]) == (60.0, [0.0, 60.0])
+
+
+@pytest.mark.parametrize(("container", "trouble"), [
+    (ObservedContainer("connect", "RUNNING", "HEALTHY"), ""),
+    (ObservedContainer("connect", "STOPPED", exit_code=0), ""),
+    (ObservedContainer("connect", "RUNNING", "UNKNOWN"), ""),
+    (ObservedContainer("connect", "RUNNING", "UNHEALTHY"), "its health check fails"),
+    (ObservedContainer("connect", "RUNNING", "HEALTHY", 2), "started again 2 time(s)"),
+    (ObservedContainer("connect", "STOPPED", exit_code=1), "ended with 1"),
+    (ObservedContainer("connect", "RUNNING", None, 1, 137),
+     "started again 1 time(s), ended with 137 (SIGKILL), most often for want of memory"),
+])  # fmt: skip
+def test_a_container_is_told_of_when_a_person_should_hear_of_it(
+    container: ObservedContainer, trouble: str
+) -> None:
+    told = describe_container(container)
+    assert isinstance(told, dict)
+    assert (told["trouble"], told["outOfMemory"]) == (trouble, container.exit_code == 137)

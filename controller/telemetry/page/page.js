@@ -2,9 +2,7 @@
 // Draws /status. Everything shown comes from outside, so text is only ever set as text.
 
 const REFRESH_MS = 3000;
-const TREND_POINTS = 60;
 const BAD_WHEN = { Stalled: "True" }; // every other condition is well when it is True
-const trends = new Map(); // connector -> lag in seconds, the newest last
 const drawn = new Map(); // section -> what it shows now
 let failedSince = null;
 
@@ -93,7 +91,7 @@ function figure(term, ...values) {
 function figuresOf(resource) {
   const found = [];
   const lag = resource.lag;
-  if (lag && typeof lag.seconds === "number") found.push(figure("Lag", lasting(lag.seconds)), trendOf(nameOf(resource.resource), trends.get(resource.resource) || []));
+  if (lag && typeof lag.seconds === "number") found.push(figure("Lag", lasting(lag.seconds)), trendOf(nameOf(resource.resource), [...list(lag.trend), lag.seconds]));
   else if (lag && lag.message) found.push(figure("Lag", `not seen: ${lag.message}`));
   const restarts = resource.restarts;
   if (restarts) found.push(figure("Restarts", restarts.message || String(restarts.count)));
@@ -165,12 +163,13 @@ function drawHistory(status) {
   byId("history").hidden = rows.length === 0;
   return headed("Last actions", "newest first; all of it: wmsctl history",
     table("Last actions", ["When", "What", "Resource", "Who", "Why", "Outcome"], rows.map((one) => [
-      when(one.at), one.action || one.what || "", make("span", { class: "mono" }, one.resource || ""), one.who || "", one.reason || one.why || "", one.outcome || ""])));
+      when(one.at), one.action || "", make("span", { class: "mono" }, one.resource || ""), one.who || "", [one.reason, one.why].filter(Boolean).join(": "), one.outcome || ""])));
 }
 
 function drawNotes(status) {
   const notes = [
     ...list(status.faults).map((one) => [pill("bad", one.system), `${one.reason}: ${one.message}`]),
+    ...list(status.containers).filter((one) => one.trouble).map((one) => [pill("wait", "container"), `${one.name}: ${one.trouble}`]),
     ...list(status.warnings).map((one) => [pill("wait", "warning"), one]),
     ...list(status.orphans).map((one) => [pill("wait", "orphan"), `${one} is ours and no manifest declares it; it is left as it is`]),
   ];
@@ -205,15 +204,6 @@ function replace(id, data, draw) {
   byId(id).replaceChildren(...draw().filter((child) => child !== null));
 }
 
-function rememberLag(resources) {
-  for (const one of resources) {
-    if (!one.lag || typeof one.lag.seconds !== "number") continue;
-    const given = list(one.lag.trend);
-    const kept = given.length ? given : [...(trends.get(one.resource) || []), one.lag.seconds];
-    trends.set(one.resource, kept.slice(-TREND_POINTS));
-  }
-}
-
 function setVerdict(kind, text) {
   const node = byId("verdict");
   if (node.textContent === text && node.className === `pill ${kind}`) return;
@@ -226,7 +216,6 @@ function draw(status) {
   const connectors = resources.filter((one) => kindOf(one.resource) === "connector");
   const topics = resources.filter((one) => kindOf(one.resource) === "topic");
   const revision = status.revision || {};
-  rememberLag(resources);
   byId("stage").textContent = status.stage || "wms-connector";
   document.title = `${verdictOf(status, resources)[1]} – ${status.stage || "wms-connector"}`;
   setVerdict(...verdictOf(status, resources));
@@ -236,11 +225,11 @@ function draw(status) {
   ]);
   replace("banners", [status.refused, status.refusedRevision, status.notActing], () => drawBanners(status));
   replace("attention", resources, () => drawAttention(resources));
-  replace("connectors", [connectors, [...trends]], () => headed("Connectors", String(connectors.length), ...(connectors.length ? connectors.map(connector) : [make("p", { class: "quiet" }, "none is declared")])));
+  replace("connectors", connectors, () => headed("Connectors", String(connectors.length), ...(connectors.length ? connectors.map(connector) : [make("p", { class: "quiet" }, "none is declared")])));
   replace("topics", topics, () => headed("Topics", `${topics.filter((one) => one.decision === "Converged").length} of ${topics.length} as declared`, table("Topics", ["Topic", "State", "Why"], spread(topics.map(stepRow)))));
   replace("own", [status.secrets, resources.filter((one) => !["topic", "connector"].includes(kindOf(one.resource)))], () => drawSecrets(status, resources));
   replace("history", status.history, () => drawHistory(status));
-  replace("notes", [status.faults, status.warnings, status.orphans], () => drawNotes(status));
+  replace("notes", [status.faults, status.containers, status.warnings, status.orphans], () => drawNotes(status));
 }
 
 async function refresh() {
