@@ -19,7 +19,7 @@ _SECONDS: Final = 60.0
 _PROPERTIES: Final = """\
 process.roles=broker,controller
 node.id=1
-controller.quorum.bootstrap.servers={host}:{quorum_port}
+controller.quorum.voters=1@{host}:{quorum_port}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{quorum_port}
 advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{quorum_port}
 controller.listener.names=CONTROLLER
@@ -42,18 +42,26 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=8388608
 """
+_META: Final = """\
+version=1
+node.id=1
+cluster.id={cluster}
+directory.id={directory}
+"""
 
 
 class Broker:
     """One Kafka node (KRaft) that keeps its address and data over a stop and a start."""
 
-    def __init__(self, nursery: Nursery, jars: Jars, folder: Path) -> None:
+    def __init__(self, nursery: Nursery, jars: Jars, folder: Path, *, name: str = "broker") -> None:
         self._nursery = nursery
+        self._name = name
         self._classpath = f"{jars.broker}/*"
         self._folder = folder
         self._properties = folder / "broker.properties"
         self._child: Child | None = None
         self.port = free_port()
+        self.cluster_id = _new_id()
 
     @property
     def bootstrap(self) -> str:
@@ -70,17 +78,18 @@ class Broker:
         return self._child is not None and self._child.alive
 
     def format(self) -> None:
+        """Write what `kafka-storage format` writes for a voter of a static quorum, without a JVM.
+
+        The metadata version is the broker's newest, as where no bootstrap checkpoint exists.
+        """
         data = self._folder / "data"
         data.mkdir(parents=True)
         self._properties.write_text(
             _PROPERTIES.format(host=LOOPBACK, port=self.port, quorum_port=free_port(), data=data),
             encoding="utf-8",
         )
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        cluster = f"w{cluster[1:]}"  # a leading "-" would be read as an option
-        arguments = ("format", "--standalone", "-t", cluster, "-c", str(self._properties))
-        tool = self._java("kafka.tools.StorageTool", *arguments)
-        self._nursery.run("broker-format", tool, _SECONDS)
+        meta = _META.format(cluster=self.cluster_id, directory=_new_id())
+        (data / "meta.properties").write_text(meta, encoding="utf-8")
 
     def start(self) -> None:
         """Return when the broker answers a metadata request."""
@@ -89,11 +98,11 @@ class Broker:
         if not self._properties.exists():
             self.format()
         server = self._java("kafka.Kafka", str(self._properties))
-        self._child = self._nursery.start("broker", server)
+        self._child = self._nursery.start(self._name, server)
         self._child.wait_ready(lambda: listens(self.port), _SECONDS)
         client = AdminClient({"bootstrap.servers": self.bootstrap, "client.id": "devstack"})
         if not wait_until(lambda: bool(client.list_topics(timeout=10).brokers), _SECONDS):
-            raise StackError(f"broker: no answer. The end of its log:\n{self._child.tail()}")
+            raise StackError(f"{self._name}: no answer. The end of its log:\n{self._child.tail()}")
 
     def stop(self) -> None:
         if self._child is not None:
@@ -109,3 +118,8 @@ class Broker:
         options = (*_MEMORY, f"-Dlog4j2.configurationFile={_LOG4J}", "-cp", self._classpath)
         argv = (str(java()), *options, main, *arguments)
         return Command(argv, base_env(), self._folder)
+
+
+def _new_id() -> str:
+    """Return a random identifier as Kafka writes them: 16 bytes, base 64 for addresses."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
