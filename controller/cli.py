@@ -18,16 +18,9 @@ from controller.cli_history import history
 from controller.cli_manifests import app as manifests_app
 from controller.cli_offsets import app as offsets_app
 from controller.cli_verify import verify
-from controller.console import (
-    Output,
-    fail,
-    plan_data,
-    plan_lines,
-    print_data,
-    print_status,
-)
+from controller.console import Output, fail, plan_data, plan_lines, print_data, print_status
 from controller.core.accept import ACCEPTABLE, accept_record
-from controller.core.connector import release_record
+from controller.core.connector_memory import release_record
 from controller.core.decision import Act, Stall, Wait
 from controller.core.faults import Fault
 from controller.core.hold import FREEZE_RECORD, suspend_record

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from controller.core.action import (
-    Action,
-    CreateConnector,
-    Forget,
-    Pause,
-    PutConfig,
-    Remember,
-    Restart,
-    Resume,
-    Stop,
-)
+from controller.core.action import Action, CreateConnector, Forget, PutConfig, Remember, Restart
 from controller.core.canonical import canonical
+from controller.core.connector_memory import ConnectorMemory, restart_record, stopped_record
 from controller.core.danger import find_dangers
 from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
 from controller.core.diff import Diff, diff_config, hash_config
-from controller.core.identity import (
-    HISTORY_KEY,
-    changes_tables,
-    explain_tables,
-    guard_shared,
-    hold_unadopted,
-)
+from controller.core.identity import HISTORY_KEY, changes_tables, explain_tables, hold_unadopted
 from controller.core.model import (
     Absent,
-    ConnectorManifest,
     DesiredConnector,
     ObservedConnector,
     Offsets,
-    RunState,
     Unknown,
     Unresolved,
-    VersionKey,
 )
 from controller.core.risk import TABLES, consequence, risk_of_connector, tell_connector, worst
+from controller.core.run_state import is_to_stop, stop_connector, switch_state
 from controller.core.stage import MARK_KEY
+from controller.core.surroundings import Surroundings
 
 IMMUTABLE: Final = (
     "connector.class",
@@ -49,46 +31,6 @@ IMMUTABLE: Final = (
     "database.dbname",
     "database.pdb.name",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectorMemory:
-    """What is remembered of a connector."""
-
-    known: bool = False  # the store has records of it: it is ours without looking at its mark
-    applied: bool = False  # this generation was converged before
-    applied_versions: frozenset[VersionKey] = frozenset()
-    stopped_by_us: bool = False
-    restart_due: bool = False  # files its tasks could not read are there now
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What else was observed that bears on one connector."""
-
-    mark: str
-    protected: bool  # a named stage: what may cost data needs a person
-    missing: tuple[str, ...] = ()  # topics and secret files that it needs and that are not there
-    offsets: Offsets | Unknown | None = None  # None: nobody asked
-    filled: frozenset[str] | Unknown | None = None  # its topics that hold records; None: not asked
-    rivals: tuple[str, ...] = ()  # others with its prefix or history topic
-    # Offsets topics of other named stages on this cluster; None: not asked.
-    neighbours: frozenset[str] | Unknown | None = frozenset()
-    hold_resume: Wait | Stall | None = None  # why what we stopped may not be resumed yet
-    before_resume: tuple[Remember, ...] = ()  # what is counted first
-
-
-def stopped_record(name: str) -> str:
-    return f"stamp/stopped:{name}"
-
-
-def release_record(name: str) -> str:
-    """Name a person's word that a STOPPED connector may be resumed."""
-    return f"intent/release:{name}"
-
-
-def restart_record(name: str) -> str:
-    return f"stamp/restart:{name}"
 
 
 def decide_connector(
@@ -106,8 +48,8 @@ def decide_connector(
         if foreign is not None:
             return foreign
     manifest = desired.manifest
-    if isinstance(observed, ObservedConnector) and _is_to_stop(manifest, observed):
-        return _stop(manifest, observed, memory)  # needs no config, and waits for nothing
+    if isinstance(observed, ObservedConnector) and is_to_stop(manifest, observed):
+        return stop_connector(manifest, observed, memory)  # needs no config, and waits for nothing
     if isinstance(desired, Unresolved):
         return _unresolved(desired)
     if isinstance(observed, Absent):
@@ -208,7 +150,7 @@ def _correct(
     immutable = tuple(change for change in diff if change.field in IMMUTABLE)
     if immutable and not _never_ran(immutable, observed, memory, around):
         return Stall("ImmutableField", _explain_immutable(desired, immutable), diff)
-    switch = _switch(desired.manifest, observed, memory, around)
+    switch = switch_state(desired.manifest, observed, memory, around)
     if not diff:
         return _settle(desired, observed, memory, switch)
     if isinstance(switch, Stall) and switch.reason == "StoppedByHand":  # nothing is written then
@@ -324,93 +266,6 @@ def _difference(desired: DesiredConnector, diff: Diff, memory: ConnectorMemory) 
     return Difference.DRIFT
 
 
-def _is_to_stop(manifest: ConnectorManifest, observed: ObservedConnector) -> bool:
-    wanted = manifest.run_state is RunState.STOPPED
-    return wanted and observed.state not in ("STOPPED", "PENDING")
-
-
-def _stop(manifest: ConnectorManifest, observed: ObservedConnector, memory: ConnectorMemory) -> Act:
-    name = manifest.name
-    return Act(
-        (Remember(stopped_record(name), {"by": "stop"}), Stop(name)),
-        "Repair" if memory.applied else "Update",
-        f"connector {name} is {observed.state} and declared {manifest.run_state}",
-        difference=Difference.DRIFT if memory.applied else Difference.NEW_GENERATION,
-    )
-
-
-def _switch(
-    manifest: ConnectorManifest,
-    observed: ObservedConnector,
-    memory: ConnectorMemory,
-    around: Surroundings,
-) -> tuple[Action, ...] | Wait | Stall:
-    """Answer what brings the run state to what is declared; () when it is."""
-    wanted, name = manifest.run_state, manifest.name
-    if observed.state == "PENDING":
-        return Wait("Pending", f"connector {name} has no status yet", 1.0)
-    if wanted is RunState.STOPPED:
-        return ()  # stopped before anything else
-    if observed.state == "STOPPED":
-        return _start(manifest, memory, around)
-    if wanted is RunState.PAUSED:
-        return () if observed.state == "PAUSED" else (Pause(name),)
-    return (Resume(name),) if observed.state == "PAUSED" else ()
-
-
-def _start(
-    manifest: ConnectorManifest, memory: ConnectorMemory, around: Surroundings
-) -> tuple[Action, ...] | Wait | Stall:
-    name = manifest.name
-    if around.protected and not memory.stopped_by_us:
-        return Stall(
-            "StoppedByHand",
-            f"somebody stopped connector {name}; it stays so until somebody resumes it "
-            f"(PUT /connectors/{name}/resume) or says `wmsctl release connector/{name}`",
-        )
-    if around.hold_resume is not None:
-        return around.hold_resume
-    if around.missing:
-        return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}")
-    if around.offsets is None:
-        return Wait("OffsetsUnread", "its offsets are read before it is resumed", 0.0)
-    if isinstance(around.offsets, Unknown):
-        return Wait(around.offsets.fault.reason, around.offsets.fault.message)
-    start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
-    starts = (*around.before_resume, start)
-    if around.protected and not around.offsets:
-        shared = guard_shared(name, around.neighbours)
-        if shared is not None:
-            return shared
-        return _guard_snapshot(name, starts, around.filled)
-    return starts
-
-
-def _guard_snapshot(
-    name: str, starts: tuple[Action, ...], filled: frozenset[str] | Unknown | None
-) -> tuple[Action, ...] | Wait | Stall:
-    """Resume what has no offsets only while its topics are empty: it begins with a snapshot."""
-    if filled is None:
-        return Wait("TopicsUnread", "its topics are looked at before it is resumed", 0.0)
-    if isinstance(filled, Unknown):
-        return Wait(filled.fault.reason, filled.fault.message)
-    if not filled:
-        return starts
-    held = Act(
-        starts,
-        "Resume",
-        f"connector {name} has no offsets",
-        risk=Risk.SNAPSHOT,
-        consequence="it reads all tables again, and consumers get every row a second time",
-    )
-    return Stall(
-        "SnapshotWouldStart",
-        f"connector {name} has no offsets, and {', '.join(sorted(filled))} hold records: resumed, "
-        f"{held.consequence}",
-        held=held,
-    )
-
-
 def _explain_immutable(desired: DesiredConnector, immutable: Diff) -> str:
     fields = ", ".join(f"{c.field} ({c.before} -> {c.after})" for c in immutable)
     return (
@@ -418,22 +273,3 @@ def _explain_immutable(desired: DesiredConnector, immutable: Diff) -> str:
         "its history belong to the old value. Declare what is there, or declare a connector with "
         "another name and delete this one by hand"
     )
-
-
-def rivals_of(
-    manifest: ConnectorManifest, observed: Mapping[str, ObservedConnector]
-) -> tuple[str, ...]:
-    """Name the other connectors that write into the same prefix or history."""
-    return tuple(
-        sorted(
-            name
-            for name, other in observed.items()
-            if name != manifest.name and _shares(manifest, other.config)
-        )
-    )
-
-
-def _shares(manifest: ConnectorManifest, other: Mapping[str, str]) -> bool:
-    prefix = bool(manifest.topic_prefix) and other.get("topic.prefix") == manifest.topic_prefix
-    history = manifest.history_topic is not None
-    return prefix or (history and other.get(HISTORY_KEY) == manifest.history_topic)

@@ -13,7 +13,7 @@ from controller.core.action import (
     WriteReady,
     WriteSecretFiles,
 )
-from controller.core.connector import restart_record
+from controller.core.connector_memory import restart_record
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
 from controller.core.model import (
     Absent,

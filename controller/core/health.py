@@ -13,18 +13,12 @@ from typing import Final, TypeAlias
 
 from controller.core.ailment import Ailment
 from controller.core.condition import Status
-from controller.core.connector import stopped_record
 from controller.core.connector_class import ORACLE
+from controller.core.connector_memory import stopped_record
 from controller.core.explain import who_acts
 from controller.core.failure import Failure, known
 from controller.core.login_stop import read_stop
-from controller.core.model import (
-    Absent,
-    ConnectorManifest,
-    ObservedConnector,
-    RunState,
-    Unknown,
-)
+from controller.core.model import Absent, ConnectorManifest, ObservedConnector, RunState, Unknown
 from controller.core.progress import Progress
 from controller.core.restart_case import ailment_in, bounced_until
 from controller.core.snapshot_phase import has_ended

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from controller.core.action import Forget, Remember, Stop
-from controller.core.connector import release_record, stopped_record
+from controller.core.connector_memory import release_record, stopped_record
 from controller.core.decision import STOP_LOGINS, Act, Decision, Difference, Risk, Stall, Wait
 from controller.core.failure import Failure
 from controller.core.model import Json, ObservedConnector, ProbeMode, Records

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from controller.core.action import Forget, Remember
-from controller.core.connector import release_record, stopped_record
+from controller.core.connector_memory import release_record, stopped_record
 from controller.core.decision import Converged, Decision
 from controller.core.delivery import delivered_record, delivered_value
 from controller.core.model import (

@@ -9,14 +9,11 @@ from types import MappingProxyType
 from controller.core.accept import apply_consent
 from controller.core.action import Action, Forget, ProbeLogin, Remember, is_own
 from controller.core.condition import Condition
-from controller.core.connector import (
+from controller.core.connector import decide_connector, diff_connector
+from controller.core.connector_memory import (
     ConnectorMemory,
-    Surroundings,
-    decide_connector,
-    diff_connector,
     release_record,
     restart_record,
-    rivals_of,
     stopped_record,
 )
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
@@ -83,6 +80,7 @@ from controller.core.snapshot_phase import (
 )
 from controller.core.stage import MARK_KEY
 from controller.core.standing import conditions_of_connector, conditions_of_topic
+from controller.core.surroundings import Surroundings, rivals_of
 from controller.core.topic import TopicMemory, decide_topic
 from controller.core.topic_class import required_fields
 from controller.core.track import read_track

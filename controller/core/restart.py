@@ -9,7 +9,7 @@ from typing import Final
 
 from controller.core.action import Action, Forget, Remember, Restart, Stop
 from controller.core.ailment import Ailment
-from controller.core.connector import release_record, stopped_record
+from controller.core.connector_memory import release_record, stopped_record
 from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
 from controller.core.failure import FAILURES, Failure, FailureKind, Treatment
 from controller.core.model import Json, ObservedConnector

@@ -8,18 +8,12 @@ from typing import Final
 
 from controller.core.action import Forget, Remember
 from controller.core.ailment import Ailment, AilmentSource, ailment_of
-from controller.core.connector import release_record, stopped_record
+from controller.core.connector_memory import release_record, stopped_record
 from controller.core.decision import STOP_LOGINS, Act, Decision, Stall, Wait
 from controller.core.login_stop import concerns, hold_resume, read_stop, stop_logins
 from controller.core.look import login_in_use
 from controller.core.memory import memory_lost
-from controller.core.model import (
-    ConnectorManifest,
-    Json,
-    ObservedConnector,
-    RunState,
-    Unknown,
-)
+from controller.core.model import ConnectorManifest, Json, ObservedConnector, RunState, Unknown
 from controller.core.pace import bounces
 from controller.core.resolve import LoginNeed, Resolution
 from controller.core.restart import QUIET, Case, decide_restart

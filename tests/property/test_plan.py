@@ -30,7 +30,7 @@ from controller.core.action import (
     WriteSecretFiles,
     is_own,
 )
-from controller.core.connector import restart_record, stopped_record
+from controller.core.connector_memory import restart_record, stopped_record
 from controller.core.decision import Act, Risk
 from controller.core.diff import hash_config
 from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, suspend_record

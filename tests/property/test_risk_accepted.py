@@ -21,7 +21,8 @@ from controller.core.action import (
     Resume,
     is_own,
 )
-from controller.core.connector import IMMUTABLE, stopped_record
+from controller.core.connector import IMMUTABLE
+from controller.core.connector_memory import stopped_record
 from controller.core.decision import Act, Decision, Stall
 from controller.core.model import (
     Absent,

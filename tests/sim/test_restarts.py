@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from controller.core.connector import release_record
+from controller.core.connector_memory import release_record
 from controller.core.evidence import LineCounts, LogReading, WorkerLine
 from controller.core.model import ProbeMode, RunState
 from controller.core.tries import MOST, WINDOW, pause

@@ -15,17 +15,12 @@ from controller.core.action import (
     Resume,
     Stop,
 )
-from controller.core.connector import (
-    ConnectorMemory,
-    Surroundings,
-    decide_connector,
-    restart_record,
-    rivals_of,
-    stopped_record,
-)
+from controller.core.connector import decide_connector
+from controller.core.connector_memory import ConnectorMemory, restart_record, stopped_record
 from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
 from controller.core.diff import hash_config
 from controller.core.model import ABSENT, DesiredConnector, RunState, Unknown, Unresolved
+from controller.core.surroundings import Surroundings, rivals_of
 from tests import make
 
 NAME = make.NAME

@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.accept import accept_record, action_id
 from controller.core.action import CreateConnector, PutConfig, Resume
-from controller.core.connector import stopped_record
+from controller.core.connector_memory import stopped_record
 from controller.core.decision import Act, Decision, Risk, Stall, Wait
 from controller.core.model import Unknown, connector_key
 from controller.core.plan import Plan, plan

@@ -1,0 +1,99 @@
+"""What brings a connector to the run state that is declared, and what must be so before."""
+
+from __future__ import annotations
+
+from controller.core.action import Action, Pause, Remember, Resume, Stop
+from controller.core.connector_memory import ConnectorMemory, stopped_record
+from controller.core.decision import Act, Difference, Risk, Stall, Wait
+from controller.core.identity import guard_shared
+from controller.core.model import ConnectorManifest, ObservedConnector, RunState, Unknown
+from controller.core.surroundings import Surroundings
+
+
+def is_to_stop(manifest: ConnectorManifest, observed: ObservedConnector) -> bool:
+    wanted = manifest.run_state is RunState.STOPPED
+    return wanted and observed.state not in ("STOPPED", "PENDING")
+
+
+def stop_connector(
+    manifest: ConnectorManifest, observed: ObservedConnector, memory: ConnectorMemory
+) -> Act:
+    name = manifest.name
+    return Act(
+        (Remember(stopped_record(name), {"by": "stop"}), Stop(name)),
+        "Repair" if memory.applied else "Update",
+        f"connector {name} is {observed.state} and declared {manifest.run_state}",
+        difference=Difference.DRIFT if memory.applied else Difference.NEW_GENERATION,
+    )
+
+
+def switch_state(
+    manifest: ConnectorManifest,
+    observed: ObservedConnector,
+    memory: ConnectorMemory,
+    around: Surroundings,
+) -> tuple[Action, ...] | Wait | Stall:
+    """Answer what brings the run state to what is declared; () when it is."""
+    wanted, name = manifest.run_state, manifest.name
+    if observed.state == "PENDING":
+        return Wait("Pending", f"connector {name} has no status yet", 1.0)
+    if wanted is RunState.STOPPED:
+        return ()  # stopped before anything else
+    if observed.state == "STOPPED":
+        return _start(manifest, memory, around)
+    if wanted is RunState.PAUSED:
+        return () if observed.state == "PAUSED" else (Pause(name),)
+    return (Resume(name),) if observed.state == "PAUSED" else ()
+
+
+def _start(
+    manifest: ConnectorManifest, memory: ConnectorMemory, around: Surroundings
+) -> tuple[Action, ...] | Wait | Stall:
+    name = manifest.name
+    if around.protected and not memory.stopped_by_us:
+        return Stall(
+            "StoppedByHand",
+            f"somebody stopped connector {name}; it stays so until somebody resumes it "
+            f"(PUT /connectors/{name}/resume) or says `wmsctl release connector/{name}`",
+        )
+    if around.hold_resume is not None:
+        return around.hold_resume
+    if around.missing:
+        return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}")
+    if around.offsets is None:
+        return Wait("OffsetsUnread", "its offsets are read before it is resumed", 0.0)
+    if isinstance(around.offsets, Unknown):
+        return Wait(around.offsets.fault.reason, around.offsets.fault.message)
+    start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
+    starts = (*around.before_resume, start)
+    if around.protected and not around.offsets:
+        shared = guard_shared(name, around.neighbours)
+        if shared is not None:
+            return shared
+        return _guard_snapshot(name, starts, around.filled)
+    return starts
+
+
+def _guard_snapshot(
+    name: str, starts: tuple[Action, ...], filled: frozenset[str] | Unknown | None
+) -> tuple[Action, ...] | Wait | Stall:
+    """Resume what has no offsets only while its topics are empty: it begins with a snapshot."""
+    if filled is None:
+        return Wait("TopicsUnread", "its topics are looked at before it is resumed", 0.0)
+    if isinstance(filled, Unknown):
+        return Wait(filled.fault.reason, filled.fault.message)
+    if not filled:
+        return starts
+    held = Act(
+        starts,
+        "Resume",
+        f"connector {name} has no offsets",
+        risk=Risk.SNAPSHOT,
+        consequence="it reads all tables again, and consumers get every row a second time",
+    )
+    return Stall(
+        "SnapshotWouldStart",
+        f"connector {name} has no offsets, and {', '.join(sorted(filled))} hold records: resumed, "
+        f"{held.consequence}",
+        held=held,
+    )
