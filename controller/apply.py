@@ -33,10 +33,11 @@ from controller.core.history import Origin, is_recorded
 from controller.core.hold import OWN_KINDS, hold
 from controller.core.model import Json, ProbeOutcome, ResourceKey
 from controller.core.pace import give_back
-from controller.core.plan import Plan, Step
+from controller.core.plan import Plan
 from controller.core.preflight import judge, preflight_value
 from controller.core.probe import bad_record, probe_record, stamp_after
 from controller.core.refusal import login_digest, probed, refusal_record, refused, validated
+from controller.core.step import Step
 from controller.core.track import after_fault, after_write, keep_track
 from controller.journal import NO_HISTORY, Journal
 from controller.leadership import Always, Leadership

@@ -24,9 +24,9 @@ from controller.core.connector_memory import release_record
 from controller.core.decision import Act, Stall, Wait
 from controller.core.faults import Fault
 from controller.core.hold import FREEZE_RECORD, suspend_record
+from controller.core.login_step import probe_intent_record
 from controller.core.model import Json, Kind, ResourceKey, Revision
 from controller.core.plan import plan as make_plan
-from controller.core.plan import probe_intent_record
 from controller.core.stage import RefusedStage, Stage
 from controller.journal import Journal
 from controller.manifest import ManifestErrors

@@ -14,7 +14,8 @@ from controller.core.decision import Act, Converged, Stall, Wait
 from controller.core.diff import Change, redact_value
 from controller.core.history import changes_of
 from controller.core.model import Json
-from controller.core.plan import Plan, Step
+from controller.core.plan import Plan
+from controller.core.step import Step
 from controller.core.world import World
 
 

@@ -14,7 +14,7 @@ from controller.core.backoff import Backoff
 from controller.core.decision import Converged, Stall, Wait
 from controller.core.lag_report import LagReport
 from controller.core.model import Kind
-from controller.core.plan import Step
+from controller.core.step import Step
 from controller.reconciler import CycleReport, Reconciler
 
 PAUSES: Final = Backoff(base=0.05, factor=1.5, cap=1.0)

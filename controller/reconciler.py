@@ -19,12 +19,13 @@ from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.idle import Idle, ending, ends_soon
 from controller.core.lag_report import describe_container, describe_lag
 from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, RunState, Unknown
-from controller.core.plan import Plan, Step, plan
+from controller.core.plan import Plan, plan
 from controller.core.preflight_step import preflight_warnings
 from controller.core.redact import short
 from controller.core.restart_case import restart_counts, restart_status
 from controller.core.restart_memory import verdicts
 from controller.core.secret_fields import PUBLIC_FIELDS
+from controller.core.step import Step
 from controller.core.world import World
 from controller.journal import NO_HISTORY, Journal
 from controller.leadership import Always, Leadership

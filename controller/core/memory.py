@@ -17,6 +17,7 @@ from controller.core.model import (
     ResourceKey,
     RunState,
     Unknown,
+    connector_key,
 )
 from controller.core.refusal import read_refusal, refusal_record
 from controller.core.resolve import Resolution
@@ -42,8 +43,18 @@ def memory_lost(world: World) -> frozenset[str]:
         for name, connector in world.observed_connectors().items()
         if connector.config.get(MARK_KEY) == world.stage.mark
         and stopped_record(name) not in world.records
-        and f"applied/connector/{name}" not in world.records
+        and applied_record(connector_key(name)) not in world.records
     )
+
+
+def applied_record(key: ResourceKey) -> str:
+    return f"applied/{key}"
+
+
+def is_applied(key: ResourceKey, generation: str, world: World) -> bool:
+    """Whether this generation was converged before."""
+    record = world.records.get(applied_record(key))
+    return record is not None and record.value.get("generation") == generation
 
 
 def keep_memory(
@@ -97,13 +108,13 @@ def _applied(
         return found
     for topic in world.revision.topics:
         if isinstance(decisions.get(topic.key), Converged):
-            found[f"applied/{topic.key}"] = {"generation": topic.generation}
+            found[applied_record(topic.key)] = {"generation": topic.generation}
     for manifest in world.revision.connectors:
         desired = resolutions[manifest.name].desired
         converged = isinstance(decisions.get(manifest.key), Converged)
         if converged and manifest.name not in lost and isinstance(desired, DesiredConnector):
             versions: list[Json] = [str(version) for version in sorted(desired.rendered)]
-            found[f"applied/{manifest.key}"] = {
+            found[applied_record(manifest.key)] = {
                 "generation": manifest.generation,
                 "versions": versions,
             }

@@ -13,7 +13,7 @@ from controller.core.model import ConnectorManifest, ObservedConnector, Offsets,
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What bears on one connector beside itself, and which others share its names."""
+    """What else was observed that bears on one connector."""
 
     mark: str
     protected: bool  # a named stage: what may cost data needs a person

@@ -53,9 +53,10 @@ from controller.core.model import (
     connector_key,
     topic_key,
 )
-from controller.core.plan import Plan, Step, actions_of, plan
+from controller.core.plan import Plan, actions_of, plan
 from controller.core.probe import Proved, bad_record, probe_record, read_probe
 from controller.core.secret_path import named_fields
+from controller.core.step import Step
 from controller.core.track import Track, track_record
 from controller.core.world import World
 from tests import make

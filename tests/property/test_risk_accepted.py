@@ -34,8 +34,9 @@ from controller.core.model import (
     ResourceKey,
     topic_key,
 )
-from controller.core.plan import Step, actions_of, plan
+from controller.core.plan import actions_of, plan
 from controller.core.stage import MARK_KEY
+from controller.core.step import Step
 from controller.core.world import World
 from tests import make
 from tests.property.test_plan import DATA, HISTORY, worlds
