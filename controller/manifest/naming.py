@@ -14,14 +14,10 @@ from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from controller.core.connector_class import CLASSES, ConnectorClass
-from controller.core.lint import (
-    Finding,
-    class_refusal,
-    is_password_key,
-    lint_connector,
-    lint_topic,
-)
+from controller.core.lint import class_refusal, is_password_key, lint_connector
+from controller.core.lint_finding import Finding
 from controller.core.lint_table import OWNED, STAGE_KEYS, UNORDERED
+from controller.core.lint_topic import lint_topic
 from controller.core.model import (
     Acceptance,
     ConnectorManifest,

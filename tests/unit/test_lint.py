@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from controller.core.connector_class import CLASSES, FILE_SOURCE, ORACLE, POSTGRESQL
-from controller.core.lint import class_refusal, is_password_key, lint_connector, lint_topic
+from controller.core.lint import class_refusal, is_password_key, lint_connector
 from controller.core.lint_table import OWNED, RENAMED, UNORDERED
+from controller.core.lint_topic import lint_topic
 
 IAM = "software.amazon.msk.auth.iam.IAM"
 VALID = {
