@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from controller.apply import Applier
+from controller.aws_client import make_later
 from controller.core.aws_names import AwsNames
 from controller.core.faults import Denied
 from controller.core.lease import Terms
@@ -44,12 +45,14 @@ from controller.ports import (
     StateStore,
     WorkerEvidence,
 )
+from controller.protection import Protection
 from controller.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
     from controller.adapters.caller import Caller
     from controller.adapters.connect_watch import ConnectStatusWatch
     from controller.adapters.manifests_s3 import Enforced, ManifestBucket
+    from controller.adapters.role_boundary import RoleBoundaries
     from controller.reconciler import Log
     from controller.telemetry.cloudwatch import CloudWatch
     from controller.telemetry.metrics import PrometheusRecorder
@@ -339,6 +342,24 @@ class Parts:
     def who(self) -> str:
         """Name the person: by AWS's word where the store is there, else as this machine does."""
         if self.settings.state_table:
+    @cached_property
+    def boundaries(self) -> RoleBoundaries:
+        from controller.adapters.role_boundary import RoleBoundaries
+
+        settings = self.settings
+        make = make_later(
+            "iam",
+            region=settings.aws_region,
+            endpoint_url=settings.aws_endpoint_url,
+            connect_timeout=2.0,
+            read_timeout=5.0,
+        )
+        return RoleBoundaries(make, settings.aws_region, scrub=self.scrubber.scrub)
+
+    @cached_property
+    def protection(self) -> Protection:
+        return Protection(self.settings.kafka_security, self.clock)
+
             return self.caller.arn
         me = identity()
         return f"{me['user']}@{me['host']}"

@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry
 
 from controller.bootstrap import Parts, build, identity, jitter
 from controller.core.model import Json
-from controller.core.protection import unprotected
 from controller.core.stage import RefusedStage
 from controller.kept_offsets import OffsetsKeeper
 from controller.loop import Loop, Wake, watch_pulse
@@ -184,6 +183,8 @@ class Daemon:
     def _cycle(self, stopping: Callable[[], bool]) -> CycleReport:
         report = self._reconciler.run_cycle(stopping)
         self._look_back()
+        kafka = self._parts.observer.kafka
+        self._parts.protection.look(kafka.line, kafka.current)
         self._publish(report)
         self._keep_offsets(report)
         self._ready = self._ready or report.complete
@@ -260,14 +261,14 @@ class Daemon:
             nothing: dict[str, Json] = {"stage": self._parts.stage.name, "cycle": 0}
             return nothing
         told = describe(report, manifests.refusal, manifests.since)
-        open_to_all = unprotected(
-            self._parts.settings.kafka_security, self._parts.observer.kafka.line
-        )
+        protection, line = self._parts.protection, self._parts.observer.kafka.line
+        open_to_all = protection.warning(line)
         if open_to_all is not None:
             told["warnings"] = [*_listed(told["warnings"]), open_to_all]
         return {
             **told,
             "history": self._parts.journal.recent(),
+            "protection": protection.describe(line),
             "leadership": self._parts.leadership.describe(),
         }
 

@@ -119,6 +119,10 @@ class KafkaClient(Protocol):
         """Must answer how many members the group has now; 0 for a group that is not there."""
         ...
 
+    def deletable(self, names: Collection[str]) -> frozenset[str]:
+        """Must answer which of these topics are there and the brokers would let us delete."""
+        ...
+
     def close(self) -> None: ...
 
 

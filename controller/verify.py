@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from controller.core.aws_names import AwsNames
 from controller.core.faults import Fault
-from controller.core.model import Json
+from controller.core.model import Absent, Json, Unknown
+from controller.core.protection import (
+    LOCAL,
+    NOBODY,
+    Boundary,
+    Finding,
+    judge_boundaries,
+    judge_deletable,
+)
+from controller.core.stage import Stage
 from controller.ports import Clock
 
 POLL_SECONDS: Final = 2.0
 STALE_SECONDS: Final = 90.0  # a status is written every half minute at least
 _CONNECTOR: Final = "connector/"
 _TOPIC: Final = "topic/"
+_UNPROTECTED: Final = "ClusterUnprotected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,7 @@ class Expected:
     revision: str | None = None
     commit: str | None = None
     seen_within: float = 120.0  # seconds since the newest event or heartbeat
+    unprotected: bool = False  # a person knows that the brokers ask for no identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,9 @@ class Verdict:
     def ok(self) -> bool:
         return all(check.ok for check in self.checks)
 
+    def also(self, check: Check | None) -> Verdict:
+        return self if check is None else replace(self, checks=(*self.checks, check))
+
     def data(self) -> dict[str, Json]:
         return {
             "ok": self.ok,
@@ -73,6 +88,7 @@ def judge(document: Document, expected: Expected, now: float) -> Verdict:
         _declared(connectors),
         *(check for one in connectors for check in _connector(one, document, expected, now)),
         _topics(one for one in resources if str(one.get("resource")).startswith(_TOPIC)),
+        _protection(document, expected),
     )
     return Verdict(checks, tuple(str(text) for text in document.get("warnings") or ()))
 
@@ -197,6 +213,41 @@ def _topics(topics: Iterator[dict[str, Any]]) -> Check:
     if not found:
         return Check("topics", ok=False, message="no topic is declared")
     return Check("topics", not wrong, ", ".join(wrong) or f"{len(found)} topic(s) as declared")
+
+
+def _protection(document: Document, expected: Expected) -> Check:
+    """What the controller sees of it; the boundary of its roles is asked of IAM."""
+    told = document.get("protection") or {}
+    identity, deletable = told.get("identity"), told.get("deletable")
+    if identity is None:
+        found = Finding(False, "how the brokers know their clients could not be seen")
+    elif identity == LOCAL:
+        found = Finding(True, "the brokers are on this machine")
+    elif identity == NOBODY:
+        found = Finding(expected.unprotected, _open_to_all(document))
+    else:
+        found = judge_deletable(None if deletable is None else tuple(deletable))
+    return Check("protection", found.ok, found.message)
+
+
+def _open_to_all(document: Document) -> str:
+    warnings = [str(text) for text in document.get("warnings") or ()]
+    return next((text for text in warnings if text.startswith(_UNPROTECTED)), _UNPROTECTED)
+
+
+def check_boundaries(
+    stage: Stage,
+    document: Document,
+    boundary_of: Callable[[str], Boundary | Absent | Unknown],
+) -> Check | None:
+    """Ask IAM for the boundary of each role of the stage; None where IAM decides nothing."""
+    if (document.get("protection") or {}).get("identity") != "iam":
+        return None
+    names = AwsNames(stage)
+    purposes = ("execution", "task") if stage.named else ("execution", "task", "teardown")
+    roles = [names.role(purpose) for purpose in purposes]
+    found = judge_boundaries(stage, {role: boundary_of(role) for role in roles})
+    return Check("boundary", found.ok, found.message)
 
 
 def _is_good(one: dict[str, Any], kinds: tuple[str, ...]) -> bool:

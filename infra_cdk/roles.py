@@ -53,9 +53,10 @@ class Roles(Construct):
             if config.stage.ephemeral
             else None
         )
-        self._make_policy("viewer", self._viewer_statements())
-        self._make_policy("operator", self._operator_statements())
-        self._make_policy("publisher", self._publisher_statements())
+        # Any of them may run `wmsctl verify`, the last step of a deploy included.
+        self._make_policy("viewer", [*self._viewer_statements(), *self._verify()])
+        self._make_policy("operator", [*self._operator_statements(), *self._verify()])
+        self._make_policy("publisher", [*self._publisher_statements(), *self._verify()])
 
     def _make_role(self, purpose: str, statements: list[iam.PolicyStatement]) -> iam.Role:
         return iam.Role(
@@ -155,8 +156,10 @@ class Roles(Construct):
         ]
 
     def _publisher_statements(self) -> list[iam.PolicyStatement]:
+        """What the last steps of a deploy need: `wmsctl manifests push`, then `verify`."""
         bucket = self._storage.manifests
         return [
+            self._items("ReadState", _READ_ITEMS),
             _allow(
                 "WriteManifests",
                 ["s3:PutObject"],
@@ -164,6 +167,18 @@ class Roles(Construct):
             ),
             *self._read_manifests(),
             self._use_key(),
+        ]
+
+    def _verify(self) -> list[iam.PolicyStatement]:
+        """Whether the stage's roles have a boundary, and what it says."""
+        roles = [self.execution, self.task, *([self.teardown] if self.teardown else [])]
+        return [
+            _allow("SeeOwnRoles", ["iam:GetRole"], [role.role_arn for role in roles]),
+            _allow(
+                "SeeBoundary",
+                ["iam:GetPolicy", "iam:GetPolicyVersion"],
+                [self._config.iam_permissions_boundary],
+            ),
         ]
 
     # --- parts --------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from devstack.process import Nursery
 USER = "controller"
 PASSWORD = "correct-horse-7"
 ALLOWED = "allowed."  # topics with this prefix are the user's; all others are not
+SHOWN = "shown."  # those it may only look at
 
 _PROPERTIES = """
 listeners=PLAINTEXT://{host}:{plain},CONTROLLER://{host}:{quorum},TLS://{host}:{tls},SCRAM://{host}:{scram},IAM://{host}:{iam}
@@ -102,16 +103,17 @@ def _admit(hand: AdminClient) -> None:
     credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
     upsertion = UserScramCredentialUpsertion(USER, credential, PASSWORD.encode())
     hand.alter_user_scram_credentials([upsertion])[USER].result(15)
-    binding = AclBinding(
-        ResourceType.TOPIC,
-        ALLOWED,
-        ResourcePatternType.PREFIXED,
-        f"User:{USER}",
-        "*",
-        AclOperation.ALL,
-        AclPermissionType.ALLOW,
-    )
-    hand.create_acls([binding])[binding].result(15)
+    for prefix, operation in ((ALLOWED, AclOperation.ALL), (SHOWN, AclOperation.DESCRIBE)):
+        binding = AclBinding(
+            ResourceType.TOPIC,
+            prefix,
+            ResourcePatternType.PREFIXED,
+            f"User:{USER}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        hand.create_acls([binding])[binding].result(15)
 
 
 def unsigned_token(subject: str, seconds: float) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
+    AclOperation,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -171,6 +172,11 @@ class KafkaAdmin:
         """Ask by name first: a listing leaves out the groups that this principal may not see."""
         return self._read(lambda left: self._group_members(group, left))
 
+    def deletable(self, names: Collection[str]) -> frozenset[str]:
+        """Ask for the operations that the brokers would let us do; one that hides lets nothing."""
+        wanted = sorted(set(names))
+        return self._read(lambda left: self._deletable(wanted, left))
+
     # --- writes -----------------------------------------------------------------------------
 
     def apply(self, action: TopicAction) -> None:
@@ -263,6 +269,24 @@ class KafkaAdmin:
             lambda client: client.describe_topics(TopicCollection(names), request_timeout=left),
         )
         return self._answers(futures, left)
+
+    def _deletable(self, names: list[str], left: float) -> frozenset[str]:
+        futures = self._request(
+            "describe_topics",
+            lambda client: client.describe_topics(
+                TopicCollection(names), include_authorized_operations=True, request_timeout=left
+            ),
+        )
+        found = set()
+        for name, topic in self._answers(futures, left).items():
+            if isinstance(topic, Fault):
+                if topic.reason not in (_DENIED, _GONE):
+                    raise topic
+            elif topic.authorized_operations is None:
+                raise Unavailable("RightsUnknown", "the brokers do not say what they would let us")
+            elif AclOperation.DELETE in topic.authorized_operations:
+                found.add(name)
+        return frozenset(found)
 
     def _configs(self, names: list[str], left: float) -> dict[str, _Config | Fault]:
         with _collector_paused():

@@ -290,6 +290,14 @@ def test_topics_that_hold_a_record_are_told_from_empty_ones(cluster: Cluster, na
     assert cluster.client.holding_records({}) == frozenset()
 
 
+def test_brokers_that_guard_nothing_let_every_topic_that_is_there_be_deleted(
+    cluster: Cluster, name: str
+) -> None:
+    cluster.make(name, 1, {})
+    assert cluster.client.deletable([name, f"{name}.none"]) == {name}
+    assert not cluster.absent(name)
+
+
 def test_the_cluster_says_who_it_is_and_says_it_again_after_closing(cluster: Cluster) -> None:
     first = cluster.client.cluster_id()
     assert first

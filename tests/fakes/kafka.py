@@ -181,6 +181,11 @@ class FakeKafka:
         self._ask("describe_consumer_groups")
         return self.groups.get(group, 0)
 
+    def deletable(self, names: Collection[str]) -> frozenset[str]:
+        """As brokers that guard nothing but what is denied."""
+        self._ask("describe_topics")
+        return frozenset(names) & self.topics.keys() - self.denied
+
     def _observed(self, name: str) -> ObservedTopic | Absent | Unknown:
         if name in self.denied:
             return Unknown(_denied(name))

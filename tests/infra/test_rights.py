@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import re
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.guards import own_name, protected_name
-from controller.core.stage import Stage
+from controller.core.stage import NAMED, Stage
+from infra_cdk.kafka_rights import owned_topics, platform_denials
 from tests.infra.conftest import Synthesized
 from tests.infra.template import (
     all_statements,
@@ -23,6 +27,7 @@ from tests.infra.template import (
     ungoverned,
 )
 
+ROOT = Path(__file__).parents[2]
 PATH = "/delegatedadmin/developer/"
 BOUNDARY = "arn:aws:iam::111122223333:policy/cms-cloud-admin/developer-boundary-policy"
 CLUSTER = "bigmac/0a0a0a0a-0b0b-0c0c-0d0d-0e0e0e0e0e0e-1"
@@ -326,6 +331,62 @@ def test_only_a_publisher_writes_manifests(made: Synthesized) -> None:
         if "s3:PutObject" in many(statement["Action"])
     }
     assert writers == {f"wms-connector-{made.stage}-publisher"}
+
+
+def policy_of(made: Synthesized, purpose: str) -> list[Any]:
+    [found] = [
+        p
+        for p in resources(made.connector, "AWS::IAM::ManagedPolicy").values()
+        if p["ManagedPolicyName"] == f"wms-connector-{made.stage}-{purpose}"
+    ]
+    return list(found["PolicyDocument"]["Statement"])
+
+
+def test_a_publisher_can_do_the_last_steps_of_a_deploy_and_no_more(made: Synthesized) -> None:
+    statements = policy_of(made, "publisher")
+    [table] = [n for n in made.connector["Resources"] if n.startswith("StorageState")]
+    [bucket] = [n for n in made.connector["Resources"] if re.match(r"StorageManifests\w{8}$", n)]
+    # `manifests push`
+    assert allows(statements, "s3:GetObject", f"<{bucket}.Arn>/manifests/pointer.json")
+    assert allows(statements, "s3:PutObject", f"<{bucket}.Arn>/manifests/pointer.json")
+    assert not allows(statements, "s3:PutObject", f"<{bucket}.Arn>/elsewhere")
+    assert not allows(statements, "s3:DeleteObject", f"<{bucket}.Arn>/manifests/pointer.json")
+    # `verify` through the state store
+    for action in ("GetItem", "Query", "DescribeTable"):
+        assert allows(statements, f"dynamodb:{action}", f"<{table}.Arn>")
+    for action in ("PutItem", "UpdateItem", "DeleteItem"):
+        assert not allows(statements, f"dynamodb:{action}", f"<{table}.Arn>")
+
+
+@pytest.mark.parametrize("purpose", ["viewer", "operator", "publisher"])
+def test_who_verifies_a_stage_sees_the_boundary_of_its_roles(
+    made: Synthesized, purpose: str
+) -> None:
+    statements = policy_of(made, purpose)
+    assert allows(statements, "iam:GetPolicyVersion", BOUNDARY)
+    assert allows(statements, "iam:GetPolicy", BOUNDARY)
+    seen = [
+        r for s in statements if "iam:GetRole" in many(s["Action"]) for r in many(s["Resource"])
+    ]
+    names = {made.connector["Resources"][flat(arn)[1:-5]]["Properties"]["RoleName"] for arn in seen}
+    asked = ["execution", "task", *(["teardown"] if made.stage == "feat-x" else [])]
+    assert names == {f"wms-connector-{made.stage}-{purpose}" for purpose in asked}
+
+
+def test_what_the_platform_is_asked_to_deny_is_made_of_the_names_of_the_named_stages() -> None:
+    shown = json.loads((ROOT / "docs" / "branch-boundary.json").read_text())
+    assert shown["Statement"] == platform_denials()
+
+
+@pytest.mark.parametrize("stage", NAMED)
+def test_what_the_platform_denies_is_all_that_a_named_stage_owns(stage: str) -> None:
+    granted = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    statements = [granted, *platform_denials()]
+    for topic in owned_topics(Stage(stage)):
+        for action in (DELETE, "kafka:DeleteTopic", "kafka-cluster:WriteData"):
+            assert not allows(statements, action, f"{TOPIC}/{topic.replace('*', 'X.Y')}")
+    for topic in owned_topics(Stage("feat-x")):
+        assert allows(statements, DELETE, f"{TOPIC}/{topic.replace('*', 'X.Y')}")
 
 
 def test_only_tasks_and_the_teardowns_function_assume_roles(made: Synthesized) -> None:

@@ -21,6 +21,7 @@ from devstack.stack import Stack
 from tests.guarded_broker import (
     ALLOWED,
     PASSWORD,
+    SHOWN,
     USER,
     GuardedBroker,
     guarded_broker,
@@ -182,6 +183,16 @@ def test_writes_out_of_our_rights_are_denied_and_change_nothing(guarded: Guarded
     assert isinstance(topic, ObservedTopic)
     assert (topic.config, topic.partitions) == ({}, 1)
     assert seen.get(topic_key("foreign.new")) == ABSENT
+
+
+def test_what_the_brokers_would_let_us_delete_is_their_own_word(guarded: GuardedBroker) -> None:
+    allowed, foreign, shown = (make(guarded, f"{p}deletable") for p in (ALLOWED, "foreign.", SHOWN))
+    names = [allowed, foreign, shown, f"{ALLOWED}none", "foreign.none"]
+    assert scram(guarded).deletable(names) == {allowed}
+    assert plain(guarded).deletable(names) == {allowed, foreign, shown}
+    assert {allowed, foreign, shown} <= set(plain(guarded).list_topics())
+    with pytest.raises(Denied):
+        scram(guarded, "wrong-password-1").deletable(names)
 
 
 def test_a_group_that_we_may_not_see_is_not_taken_for_empty(guarded: GuardedBroker) -> None:

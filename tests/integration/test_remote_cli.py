@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.unit.test_verify import REVISION, good
 TABLE = "wms-connector-feat-x-state"
 ARN = "arn:aws:sts::123456789012:"
 REPOSITORY = Path(__file__).parents[2]
+GUARD = json.loads((REPOSITORY / "docs" / "branch-boundary.json").read_text())["Statement"]
 
 
 @pytest.fixture
@@ -114,15 +116,72 @@ def test_what_was_asked_can_be_taken_back(store: StateTable) -> None:
     assert cli.main(["unfreeze"]) == 1
 
 
+ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+TRUST = {"Version": "2012-10-17", "Statement": []}
+
+
+@pytest.fixture
+def roles(aws_url: str) -> Iterator[Callable[..., None]]:
+    """Makes the stage's roles in IAM, under a boundary of these statements."""
+    iam = aws_client("iam", aws_url)
+    names = [f"wms-connector-feat-x-{purpose}" for purpose in ("execution", "task", "teardown")]
+    policies = list[str]()
+
+    def make(*statements: Any) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        policy = iam.create_policy(PolicyName="guard", PolicyDocument=document)["Policy"]["Arn"]
+        policies.append(policy)
+        trust = json.dumps(TRUST)
+        for name in names:
+            iam.create_role(
+                RoleName=name, AssumeRolePolicyDocument=trust, PermissionsBoundary=policy
+            )
+
+    yield make
+    for name in {role["RoleName"] for role in iam.list_roles()["Roles"]} & set(names):
+        iam.delete_role(RoleName=name)
+    for policy in policies:
+        iam.delete_policy(PolicyArn=policy)
+
+
 def test_a_deploy_is_verified_through_the_table(
+    store: StateTable, roles: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(store)
+    roles(ALLOW_ALL, *GUARD)
+    arguments = ["verify", "--timeout", "3", "--revision"]
+    assert cli.main([*arguments, REVISION, "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert told["checks"][-1] == {
+        "check": "boundary",
+        "ok": True,
+        "message": "every role of the stage has a boundary that keeps named stages' topics",
+    }
+    assert cli.main([*arguments, "another"]) == 1
+    assert "not verified" in capsys.readouterr().out
+
+
+def test_a_boundary_that_leaves_named_stages_open_is_not_verified(
+    store: StateTable, roles: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(store)
+    roles(ALLOW_ALL, GUARD[1])
+    assert cli.main(["verify", "--timeout", "3"]) == 1
+    told = capsys.readouterr().out
+    assert "FAIL  boundary: wms-connector-feat-x-execution has a boundary (arn:aws:iam:" in told
+    assert "allows kafka-cluster:DeleteTopic on wms" in told
+
+
+def test_roles_that_iam_does_not_show_are_not_verified(
     store: StateTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     published(store)
-    arguments = ["verify", "--timeout", "3", "--revision"]
-    assert cli.main([*arguments, REVISION, "-o", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["ok"] is True
-    assert cli.main([*arguments, "another"]) == 1
-    assert "not verified" in capsys.readouterr().out
+    assert cli.main(["verify", "--timeout", "3", "-o", "json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    [wrong] = [check for check in told["checks"] if not check["ok"]]
+    assert wrong["check"] == "boundary"
+    assert "wms-connector-feat-x-task could not be seen" in wrong["message"]
 
 
 def test_a_status_is_written_when_it_says_something_new_and_seldom_else(store: StateTable) -> None:

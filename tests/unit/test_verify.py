@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.faults import Unavailable
-from controller.verify import Expected, Verdict, judge, wait_until_good
+from controller.core.faults import Denied, Unavailable
+from controller.core.model import ABSENT, Absent, Unknown
+from controller.core.protection import Boundary
+from controller.core.stage import Stage
+from controller.verify import Expected, Verdict, check_boundaries, judge, wait_until_good
 from tests.fakes.clock import FakeClock
 
 NOW = 1_800_000_000.0
@@ -32,6 +35,7 @@ def good() -> dict[str, Any]:
         "refusedRevision": None,
         "faults": [],
         "warnings": [],
+        "protection": {"identity": "iam", "deletable": []},
         "resources": [
             {
                 "resource": "connector/wms-oracle-cdc",
@@ -101,6 +105,7 @@ HARM = {
     ),
     "connector/wms-oracle-cdc alive": spoil([*CONNECTOR, "lag", "heartbeatAge"], 500.0),
     "topics": spoil(["resources", 1, "conditions", 1], condition("Ready", "False", "Absent")),
+    "protection": spoil(["protection", "deletable"], ["wms.WMS.T"]),
 }
 
 
@@ -150,6 +155,83 @@ def test_warnings_are_shown_and_fail_nothing() -> None:
     verdict = look(document)
     assert verdict.ok
     assert verdict.warnings == ("ClusterUnprotected: whoever reaches it",)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        {},
+        {"identity": None, "deletable": None},
+        {"identity": "iam", "deletable": None},
+        {"identity": "none", "deletable": None},
+    ],
+)
+def test_a_protection_that_could_not_be_seen_is_no_pass(told: dict[str, Any] | None) -> None:
+    document = good()
+    document["protection"] = told
+    assert failed(look(document)) == ["protection"]
+
+
+def test_brokers_of_this_machine_need_no_protection() -> None:
+    document = good()
+    document["protection"] = {"identity": "local", "deletable": None}
+    assert look(document).ok
+
+
+def test_brokers_that_ask_nobody_pass_only_with_a_persons_word() -> None:
+    document = good()
+    document["protection"] = {"identity": "none", "deletable": None}
+    document["warnings"] = ["ClusterUnprotected: whoever reaches it"]
+    assert failed(look(document)) == ["protection"]
+    known = look(document, unprotected=True)
+    assert known.ok
+    assert known.warnings == ("ClusterUnprotected: whoever reaches it",)
+
+
+GUARD = {
+    "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "kafka*:*", "Resource": "*"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "roles"),
+    [("main", ["execution", "task"]), ("feat-x", ["execution", "task", "teardown"])],
+)
+def test_every_role_of_the_stage_is_asked_for_its_boundary(stage: str, roles: list[str]) -> None:
+    asked = list[str]()
+
+    def boundary_of(role: str) -> Boundary:
+        asked.append(role)
+        return Boundary("arn:aws:iam::1:policy/guard", GUARD, "us-east-1:111122223333")
+
+    check = check_boundaries(Stage(stage), good(), boundary_of)
+    assert check is not None
+    assert check.ok
+    assert asked == [f"wms-connector-{stage}-{role}" for role in roles]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ABSENT, "has no permissions boundary"),
+        (Unknown(Denied("RoleDenied", "AccessDenied: no")), "could not be seen"),
+    ],
+)
+def test_a_boundary_that_is_missing_or_hidden_fails(answer: Absent | Unknown, said: str) -> None:
+    verdict = look(good()).also(check_boundaries(Stage("main"), good(), lambda _role: answer))
+    assert failed(verdict) == ["boundary"]
+    assert said in verdict.checks[-1].message
+
+
+@pytest.mark.parametrize("identity", ["scram", "none", "local", None])
+def test_where_iam_decides_nothing_no_boundary_is_asked_for(identity: str | None) -> None:
+    document = good()
+    document["protection"] = {"identity": identity, "deletable": []}
+    assert check_boundaries(Stage("main"), document, lambda _role: ABSENT) is None
 
 
 def test_it_waits_and_tells_what_it_waits_for_once() -> None:
