@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
+from controller.core.delivered import unseen_elsewhere
 from controller.core.delivery import broker_line, named_versions, paths_of, secret_names
+from controller.core.evidence import expire
+from controller.core.evidence_digest import with_others
 from controller.core.faults import Fault, Unavailable
 from controller.core.look import is_to_start, neighbours_due, offsets_due
 from controller.core.model import (
@@ -208,6 +211,7 @@ class Observer:
         self.witness = Witness(evidence, clock)
         self._progress = ProgressWatch(connect)
         self._states = StateWatch()
+        self._ill: frozenset[str] = frozenset()  # connectors with evidence, in the last cycle
         self.scope = scope
         self._leadership: Leadership = leadership or Always()
         self.manifests = manifests
@@ -264,16 +268,26 @@ class Observer:
 
     def _watched(self, world: World) -> World:
         """Add what is followed over time; a reading of the log that failed is a fault too."""
-        ill = self.witness.book.connectors
-        world = replace(world, progress=self._progress.observe(world, ill))
-        book = self.witness.observe(our_connectors(world), well_since(world))
+        world = replace(world, progress=self._progress.observe(world, self._ill))
+        well = well_since(world)
+        book = self.witness.observe(our_connectors(world), well)
         if self.witness.fault is not None:
             self._note("files", self.witness.fault)
+        world = self._with_other_workers(replace(world, evidence=book), well)
+        self._ill = frozenset(world.evidence.connectors)
+        return replace(world, states_since=self._states.observe(world))
+
+    def _with_other_workers(self, world: World, well: Mapping[str, float]) -> World:
+        """Add what the other sidecars left about their workers' logs, where there are others."""
+        unseen = self.witness.unseen
+        if world.holder is None:
+            return replace(world, unseen_log=unseen)
+        records, own = world.records, world.holder
+        told = with_others(world.evidence, records, own, our_connectors(world), world.now)
+        interval = world.policy.interval
+        elsewhere = unseen_elsewhere(records, own, interval=interval, now=world.now)
         return replace(
-            world,
-            evidence=book,
-            unseen_log=self.witness.unseen,
-            states_since=self._states.observe(world),
+            world, evidence=expire(told, world.now, well), unseen_log=unseen or elsewhere
         )
 
     def focus_topics(self, names: Collection[str]) -> None:

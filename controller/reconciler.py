@@ -171,7 +171,8 @@ class Reconciler:
 
     def _keep_alive(self, world: World) -> None:
         """Renew the alive record at half its time, and at once to acknowledge a teardown."""
-        self._sidecar.keep(world)
+        witness = self._observer.witness
+        self._sidecar.keep(world, witness.book, witness.unseen)
         if world.not_leader is not None:
             self._memory.alive_until = 0.0  # the record is the leader's
             return

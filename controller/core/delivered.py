@@ -14,7 +14,14 @@ from typing import Final
 
 from controller.core.action import CreateConnector, PutConfig
 from controller.core.decision import Act, Decision, Wait
-from controller.core.model import Json, ObservedConnector, ObservedDisk, Unknown, VersionKey
+from controller.core.model import (
+    Json,
+    ObservedConnector,
+    ObservedDisk,
+    Records,
+    Unknown,
+    VersionKey,
+)
 from controller.core.secret_path import named_fields
 from controller.core.world import World
 
@@ -31,12 +38,23 @@ def fresh_seconds(interval: float) -> float:
     return 3.0 * interval + 15.0
 
 
-def sidecar_value(disk: ObservedDisk, now: float) -> dict[str, Json]:
-    """Tell what lies on one worker's volume, by names only."""
+def sidecar_value(disk: ObservedDisk, now: float, unseen_log: str | None) -> dict[str, Json]:
+    """Tell what lies on one worker's volume, by names only, and whether its log can be read."""
     versions: dict[str, Json] = {
         str(version): list[Json](sorted(fields)) for version, fields in disk.versions.items()
     }
-    return {"versions": versions, "at": now}
+    return {"versions": versions, "log": unseen_log, "at": now}
+
+
+def unseen_elsewhere(records: Records, own: str, *, interval: float, now: float) -> str | None:
+    """Say why the log of another live worker cannot be read, where its sidecar says so."""
+    for key, record in sorted(records.items()):
+        section, _, holder = key.partition("/")
+        why, at = record.value.get("log"), record.value.get("at")
+        fresh = isinstance(at, int | float) and at >= now - fresh_seconds(interval)
+        if section == SIDECAR_SECTION and holder != own and fresh and why:
+            return f"that of {holder}: {why}"
+    return None
 
 
 def hold_undelivered(decision: Decision, world: World) -> Decision:

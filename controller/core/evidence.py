@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from controller.core.failure import Diagnosis, Failure, Severity, System, diagnose, known
-from controller.core.model import Json
 
 LOOK_BACK: Final = 600.0  # seconds; what is older when it is first read tells of another life
 KEEP: Final = 6 * 3600.0  # seconds after the last line; a loop writes one each ten seconds
@@ -28,14 +27,13 @@ _CLIENT: Final = re.compile(
     r"\[Producer clientId=connector-producer-(?P<name>[^\],]+)-\d+(?:, transactionalId=[^\]]*)?\]"
 )
 _THREAD: Final = re.compile(r"kafka-producer-network-thread \| connector-producer-(?P<name>.+)-\d+")
-_LOGGER: Final = re.compile(r"[\w.$-]{1,200}")
+LOGGER: Final = re.compile(r"[\w.$-]{1,200}")
 _START: Final = re.compile(
     r"^\s{0,8}at (?:app//)?(?:io\.debezium\.connector\.common\.BaseSourceTask\.start\w{0,40}"
     r"|org\.apache\.kafka\.connect\.runtime\."
     r"(?:AbstractWorkerSourceTask\.initializeAndStart|WorkerConnector\.doStart))\(",
     re.MULTILINE,
 )
-_CODE: Final = re.compile(r"(?:ORA-\d{5}|SQLSTATE [0-9A-Z]{5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ Found: TypeAlias = tuple[Evidence, ...]
 
 @dataclass(frozen=True, slots=True)
 class EvidenceBook:
-    """What this worker's log told, by connector of ours, and beside it of the worker itself."""
+    """What workers' logs told, by connector of ours, and beside it of our own worker itself."""
 
     connectors: Mapping[str, Found] = field(default_factory=lambda: MappingProxyType({}))
     worker: Found = ()  # shown, and never held against a connector
@@ -175,25 +173,6 @@ def telling(found: Found) -> Evidence | None:
     return max(speaking, key=_weight, default=None)
 
 
-# --- what travels: a digest in the state store, for a leader beside another worker ----------
-
-
-def digest(book: EvidenceBook) -> Json:
-    return {name: [_written(e) for e in found] for name, found in sorted(book.connectors.items())}
-
-
-def read_digest(value: Json) -> Mapping[str, Found]:
-    """Read another controller's digest; what does not look like one is left out."""
-    if not isinstance(value, dict):
-        return MappingProxyType({})
-    read = {
-        name: tuple(e for item in items[:MOST] if (e := _evidence(item)))
-        for name, items in value.items()
-        if isinstance(items, list)
-    }
-    return MappingProxyType({name: found for name, found in read.items() if found})
-
-
 def merge(one: Mapping[str, Found], other: Mapping[str, Found]) -> Mapping[str, Found]:
     """Put the evidence of several workers together: of each diagnosis first, last and count."""
     names = sorted({*one, *other})
@@ -231,7 +210,7 @@ def _add(found: Found, line: WorkerLine, diagnosis: Diagnosis, now: float) -> Fo
         first_seen=at,
         last_seen=at,
         count=1,
-        logger=line.logger if _LOGGER.fullmatch(line.logger) else "",
+        logger=line.logger if LOGGER.fullmatch(line.logger) else "",
         codes=diagnosis.codes,
         classes=diagnosis.classes,
         on_start_path=bool(line.context) and is_from_start(line.trace),
@@ -269,45 +248,3 @@ def _merged(one: Found, other: Found) -> Found:
         else:
             merged.append(new)
     return tuple(sorted(merged, key=lambda e: e.last_seen)[-MOST:])
-
-
-def _written(evidence: Evidence) -> Json:
-    return {
-        "failure": evidence.failure,
-        "system": str(evidence.system),
-        "firstSeen": evidence.first_seen,
-        "lastSeen": evidence.last_seen,
-        "count": evidence.count,
-        "logger": evidence.logger,
-        "codes": list(evidence.codes),
-        "classes": list(evidence.classes),
-        "onStartPath": evidence.on_start_path,
-    }
-
-
-def _evidence(item: Json) -> Evidence | None:
-    if not isinstance(item, dict):
-        return None
-    failure, system = item.get("failure"), item.get("system")
-    first, last, count = item.get("firstSeen"), item.get("lastSeen"), item.get("count")
-    if not (isinstance(failure, str) and known(failure) and system in set(System)):
-        return None
-    if not (isinstance(first, int | float) and isinstance(last, int | float)):
-        return None
-    return Evidence(
-        failure=failure,
-        system=System(str(system)),
-        first_seen=float(first),
-        last_seen=float(last),
-        count=count if isinstance(count, int) else 1,
-        logger=next(iter(_texts([item.get("logger")], _LOGGER)), ""),
-        codes=_texts(item.get("codes"), _CODE),
-        classes=_texts(item.get("classes"), _LOGGER),
-        on_start_path=item.get("onStartPath") is True,
-    )
-
-
-def _texts(value: Json, shape: re.Pattern[str]) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        return ()
-    return tuple(text for text in value[:8] if isinstance(text, str) and shape.fullmatch(text))

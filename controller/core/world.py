@@ -57,7 +57,7 @@ class World:
     not_leader: str | None = None  # why another controller of this stage acts instead
     holder: str | None = None  # this controller among several
     workers: int | Unknown | None = None  # in Connect's group; None: there is only one controller
-    unseen_log: str | None = None  # why our worker's log cannot be read, so that it has no evidence
+    unseen_log: str | None = None  # why a worker's log cannot be read, so that it has no evidence
     progress: Mapping[str, Progress | Unknown] = field(
         default_factory=lambda: MappingProxyType({})
     )  # of connectors of ours that run; read once a minute, more often while one is ill

@@ -13,8 +13,10 @@ from typing import Final
 
 import pytest
 
+from controller.core.condition import Condition, ConditionType, Status
+from controller.core.evidence import LineCounts, LogReading, WorkerLine
 from controller.core.lease import LEASE_RECORD
-from controller.core.model import ObservedConnector
+from controller.core.model import ObservedConnector, connector_key
 from controller.leadership import Leadership, Leased
 from controller.ports import StateStore
 from tests.fakes.files import FakeFiles
@@ -128,6 +130,60 @@ def test_a_leader_that_ends_in_order_is_followed_at_once() -> None:
     pair.run(10, pair.two)
     assert pair.leader == "two"
     assert not any(key.startswith("sidecar/one") for key in pair.world.store.records)
+
+
+class Log:
+    """One worker's own log."""
+
+    def __init__(self) -> None:
+        self.lines: list[WorkerLine] = []
+
+    def read(self) -> LogReading:
+        found, self.lines = tuple(self.lines), []
+        return LogReading(found, missing=False, counts=LineCounts())
+
+
+def healthy(controller: Controller) -> Condition:
+    report = controller.reconciler.report
+    assert report is not None
+    return report.conditions[connector_key(NAME)][ConditionType.HEALTHY]
+
+
+def test_what_a_worker_beside_the_one_that_stands_by_wrote_is_known_to_the_leader() -> None:
+    pair = Pair(workers=2)
+    logs = (Log(), Log())
+    for controller, log in zip((pair.one, pair.two), logs, strict=True):
+        controller.evidence = log
+        controller.start()
+    pair.settle()
+    pair.run(10)
+    pair.world.streaming = False
+    since = pair.world.clock.now()
+    text = "ORA-01017: invalid username/password; logon denied"
+    for _ in range(3):
+        logs[1].lines.append(
+            WorkerLine(pair.world.clock.now(), "WARN", "a.B", text, context=f"[{NAME}|task-0] ")
+        )
+        pair.run(10)
+    pair.run(10)
+    assert pair.leader == "one"
+    ill = healthy(pair.one)
+    assert (ill.status, ill.reason) == (Status.FALSE, "LoginRefused")
+    (found,) = pair.one.reconciler.report.world.evidence.of(NAME)  # type: ignore[union-attr]
+    assert (found.first_seen, found.last_seen, found.count) == (since, since + 20, 3)
+    pair.world.streaming = True
+    pair.run(90)
+    assert healthy(pair.one).status is Status.TRUE
+    assert "evidence/two" not in pair.world.store.records
+
+
+def test_a_log_that_another_worker_does_not_show_is_said_not_to_be_seen() -> None:
+    pair = Pair(workers=2)
+    pair.one.evidence = Log()
+    pair.one.start()
+    pair.settle()
+    pair.run(30)
+    assert "not seen: the worker's log (that of two: no file" in healthy(pair.one).message
 
 
 def test_the_epoch_rises_with_each_leader() -> None:

@@ -46,7 +46,7 @@ from controller.leadership import Always, Leadership
 from controller.loop import Loop, Wake
 from controller.observe import Manifests, Observer, Scope
 from controller.once import Unrecorded
-from controller.ports import Folder, StateStore
+from controller.ports import Folder, StateStore, WorkerEvidence
 from controller.reconciler import (
     ALIVE_RECORD,
     CycleReport,
@@ -485,8 +485,10 @@ class Controller:
         *,
         files: FakeFiles | None = None,
         leading: Callable[[StateStore, str], Leadership] = lambda _store, _name: Always(),
+        evidence: WorkerEvidence | None = None,
     ) -> None:
         self.world = world
+        self.evidence = evidence
         self.name = name
         self.files = files or world.files
         self.leading = leading
@@ -511,6 +513,7 @@ class Controller:
             store=store,
             clock=world.clock,
             leadership=self.leadership,
+            evidence=self.evidence,
         )
         applier = Applier(
             connect=connect,

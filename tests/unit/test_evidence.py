@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from controller.core.evidence import (
@@ -11,15 +9,12 @@ from controller.core.evidence import (
     EvidenceBook,
     WorkerLine,
     connector_of,
-    digest,
     expire,
     gather,
     merge,
-    read_digest,
     telling,
 )
 from controller.core.failure import FAILURES, System
-from controller.core.model import Json
 
 NOW = 1_800_000_000.0
 OURS = frozenset({"waivers"})
@@ -144,39 +139,6 @@ def test_the_kinds_kept_of_one_connector_are_bounded() -> None:
     texts = sorted({row.texts[0] for row in FAILURES if row.texts})
     told = book(*(line(text.replace("…", " x ")) for text in texts))
     assert len(told.of("waivers")) == MOST
-
-
-def test_nothing_of_a_line_leaves_but_diagnosis_codes_and_classes() -> None:
-    canary = "Jane-Doe-4711"
-    told = book(line(f"{REFUSED} for user {canary}", thread=canary))
-    assert canary not in json.dumps(digest(told))
-
-
-def test_a_digest_is_read_as_it_was_written() -> None:
-    told = book(line(), line("ORA-03113: x", at=NOW - 9))
-    assert read_digest(json.loads(json.dumps(digest(told)))) == dict(told.connectors)
-
-
-@pytest.mark.parametrize("value", [
-    None, [], "x", {"waivers": 5}, {"waivers": [None, 5, {}]},
-    {"waivers": [{"failure": "Nonsense", "system": "oracle", "firstSeen": 1, "lastSeen": 1}]},
-    {"waivers": [{"failure": "LoginRefused", "system": "mars", "firstSeen": 1, "lastSeen": 1}]},
-    {"waivers": [{"failure": "LoginRefused", "system": "oracle", "firstSeen": "1", "lastSeen": 1}]},
-])  # fmt: skip
-def test_what_is_no_digest_is_left_out(value: object) -> None:
-    assert read_digest(value) == {}  # type: ignore[arg-type]
-
-
-def test_a_digest_cannot_bring_in_text() -> None:
-    item: dict[str, Json] = {
-        "failure": "LoginRefused",
-        "system": "oracle",
-        "firstSeen": 1,
-        "lastSeen": 2,
-    }
-    item |= {"logger": "<script>", "codes": ["Jane", "ORA-01017"], "classes": ["a b"]}
-    (evidence,) = read_digest({"waivers": [item]})["waivers"]
-    assert (evidence.logger, evidence.codes, evidence.classes) == ("", ("ORA-01017",), ())
 
 
 def test_the_evidence_of_two_workers_is_put_together() -> None:
