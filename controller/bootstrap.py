@@ -338,10 +338,6 @@ class Parts:
             scrub=self.scrubber.scrub,
         )
 
-    @property
-    def who(self) -> str:
-        """Name the person: by AWS's word where the store is there, else as this machine does."""
-        if self.settings.state_table:
     @cached_property
     def boundaries(self) -> RoleBoundaries:
         from controller.adapters.role_boundary import RoleBoundaries
@@ -360,6 +356,10 @@ class Parts:
     def protection(self) -> Protection:
         return Protection(self.settings.kafka_security, self.clock)
 
+    @property
+    def who(self) -> str:
+        """Name the person: by AWS's word where the store is there, else as this machine does."""
+        if self.settings.state_table:
             return self.caller.arn
         me = identity()
         return f"{me['user']}@{me['host']}"
