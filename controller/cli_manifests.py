@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FINE = 0
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="The manifests in S3: a push or a rollback puts a revision into force.",

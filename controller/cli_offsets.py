@@ -34,6 +34,7 @@ from controller.settings import BadSetting, read_settings
 FINE, FAULT, CHANGES = 0, 1, 2
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="How far a connector has read: see it, keep it, put it back.",

@@ -90,7 +90,7 @@ class Daemon:
         self._cloudwatch = parts.cloudwatch(recorder, log)
         self._watched: str | None = None
         self._ready = False
-        self._document = StatusDocument(parts.store, parts.clock)
+        self._document = StatusDocument(parts.store, parts.clock, parts.scrubber.scrub)
         self._offsets = OffsetsKeeper(parts.store)
         parts.observer.lag = parts.lag_observer
         self._reconciler = Reconciler(

@@ -13,19 +13,30 @@ from controller.core.condition import Condition, ConditionType, Status, mark, mo
 from controller.core.decision import Act, Converged, Difference, Stall, Wait
 from controller.core.diff import diff_lines
 from controller.core.evidence import Evidence
+from controller.core.examination import ailment_data, tell_state
 from controller.core.faults import Fault
 from controller.core.history import origin_of
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.idle import Idle, ending, ends_soon
 from controller.core.lag_report import describe_container, describe_lag
-from controller.core.model import Json, Kind, ObservedSecret, ResourceKey, RunState, Unknown
+from controller.core.model import (
+    Json,
+    Kind,
+    ObservedConnector,
+    ObservedSecret,
+    ResourceKey,
+    RunState,
+    Unknown,
+)
 from controller.core.plan import Plan, plan
+from controller.core.plan_report import plan_counts, step_data
 from controller.core.preflight_step import preflight_warnings
 from controller.core.redact import short
-from controller.core.restart_case import restart_counts, restart_status
+from controller.core.restart_case import ailment_in, restart_counts, restart_status
 from controller.core.restart_memory import verdicts
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.step import Step
+from controller.core.tries import read_tries
 from controller.core.world import World
 from controller.journal import NO_HISTORY, Journal
 from controller.leadership import Always, Leadership
@@ -444,6 +455,7 @@ def describe(report: CycleReport, refusal: str | None, since: float | None) -> d
         "refusedRevision": None if refusal is None else {"message": refusal, "since": since},
         "resources": resources,
         "notActing": [_describe_idle(one) for one in report.idle],
+        "plan": plan_counts(report.plan),
         "orphans": [str(key) for key in report.plan.orphans],
         "warnings": [*ending_soon(report), *warnings_of(world)],
         "faults": [
@@ -493,10 +505,7 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
     decision = step.decision
     conditions = report.conditions.get(step.key, {})
     found: dict[str, Json] = {
-        "resource": str(step.key),
-        "decision": type(decision).__name__,
-        "reason": decision.reason,
-        "message": decision.message,
+        **step_data(step),
         "generation": step.generation,
         "conditions": [
             {
@@ -510,6 +519,7 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
         ],
     }
     if step.key.kind is Kind.CONNECTOR:
+        found |= _describe_patient(step.key, report.world)
         found["restarts"] = restart_status(step.key.name, report.world)
         found["evidence"] = [*map(_describe_evidence, report.world.evidence.of(step.key.name))]
     if step.key.kind is Kind.CONNECTOR and step.key.name in report.world.lag.lags:
@@ -517,6 +527,20 @@ def _describe_step(step: Step, report: CycleReport) -> Json:
         found["lag"] = describe_lag(lag.lags[step.key.name], lag.trends.get(step.key.name, ()))
     if not isinstance(decision, Converged):
         found["diff"] = list[Json](diff_lines(decision.diff))
+    return found
+
+
+def _describe_patient(key: ResourceKey, world: World) -> dict[str, Json]:
+    """Leave what `explain` needs where nobody reaches Connect or the worker's log."""
+    seen = world.connectors.get(key)
+    found: dict[str, Json] = {"state": None, "ailment": None, "unseenLog": world.unseen_log}
+    if isinstance(seen, ObservedConnector):
+        tries = read_tries(world.records, key.name, world.now)
+        ailment = ailment_in(seen, tries, world)
+        found |= {
+            "state": tell_state(seen),
+            "ailment": None if ailment is None else ailment_data(ailment),
+        }
     return found
 
 

@@ -13,11 +13,12 @@ from controller.bootstrap import Parts
 from controller.core.faults import Fault, Unavailable
 from controller.core.model import Json
 from controller.ports import Clock, StateStore
+from controller.telemetry.scrubbing import Scrub, scrub_deep
 
 SECTION: Final = "status"
 OFTEN_SECONDS: Final = 30.0  # at the latest; at once when something else is said
 SELDOM_SECONDS: Final = 2.0  # at the earliest, so that a busy minute costs little
-_OF_RESOURCE: Final = ("resource", "decision", "reason")
+_OF_RESOURCE: Final = ("resource", "decision", "reason", "risk", "changes")
 _WHOLE: Final = (
     "revision",
     "refusedRevision",
@@ -32,9 +33,10 @@ _WHOLE: Final = (
 class StatusDocument:
     """Writes the newest status into the store, when it says something new or grew old."""
 
-    def __init__(self, store: StateStore, clock: Clock) -> None:
+    def __init__(self, store: StateStore, clock: Clock, scrub: Scrub = str) -> None:
         self._store = store
         self._clock = clock
+        self._scrub = scrub
         self._at: float | None = None
         self._said = ""
         self._lock = threading.Lock()
@@ -47,7 +49,7 @@ class StatusDocument:
             if age < SELDOM_SECONDS or (age < OFTEN_SECONDS and said == self._said):
                 return None
             try:
-                self._store.publish(SECTION, document)
+                self._store.publish(SECTION, scrub_deep(document, self._scrub))
             except Fault as fault:
                 return fault
             self._at, self._said = now, said

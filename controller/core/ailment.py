@@ -46,6 +46,7 @@ class Ailment:
     count: int
     source: AilmentSource
     on_start_path: bool = False  # thrown while it started: the login is the connector's own
+    codes: tuple[str, ...] = ()  # ORA-01017, SQLSTATE 28P01
 
     @property
     def row(self) -> Failure:
@@ -101,6 +102,7 @@ def _of_failed(observed: ObservedConnector, found: Found, now: float) -> Ailment
         count=same.count if same is not None else 1,
         source=AilmentSource.TRACE,
         on_start_path=is_from_start(trace) or (same is not None and same.on_start_path),
+        codes=diagnosis.codes,
     )
 
 
@@ -126,6 +128,7 @@ def _of_evidence(evidence: Evidence) -> Ailment:
         count=evidence.count,
         source=AilmentSource.EVIDENCE,
         on_start_path=evidence.on_start_path,
+        codes=evidence.codes,
     )
 
 

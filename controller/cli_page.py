@@ -1,0 +1,44 @@
+"""`wmsctl page`: the status page on one's own machine."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from controller.cli_options import FINE, StageOption, parts_for_people
+
+HOST = "127.0.0.1"  # whoever asks there is answered with this person's own rights
+
+
+def page(
+    stage: StageOption = None,
+    port: Annotated[int, typer.Option(help="on this machine; 0: a free one")] = 0,
+    open_it: Annotated[bool, typer.Option("--open", help="in the browser, too")] = False,
+) -> int:
+    """Serve the status page here, from the stage's table, until Ctrl-C."""
+    from controller.page_source import PageSource, page_server
+
+    parts = parts_for_people(stage)
+    source = PageSource(parts)
+    server = page_server(source, HOST, port, parts.scrubber.scrub)
+    server.start()
+    url = f"http://{HOST}:{server.port}/"
+    print(f"the status of stage {parts.stage.name}, {source.told()}: {url}")
+    print("Ctrl-C ends it", flush=True)
+    try:
+        if open_it:
+            _open(url)
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    finally:
+        server.stop()
+    return FINE
+
+
+def _open(url: str) -> None:
+    import webbrowser
+
+    webbrowser.open(url)

@@ -1,0 +1,168 @@
+"""What a person tells the controller: leave it alone, go on, this risk is wanted, try again."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from controller.bootstrap import Parts, identity
+from controller.cli_options import (
+    FAULT,
+    FINE,
+    StageOption,
+    parse_duration,
+    parts_for_people,
+    resource_key,
+)
+from controller.console import fail
+from controller.core.accept import ACCEPTABLE, accept_record
+from controller.core.connector_memory import release_record
+from controller.core.faults import Fault
+from controller.core.hold import FREEZE_RECORD, suspend_record
+from controller.core.login_step import probe_intent_record
+from controller.core.model import Json, Kind
+from controller.journal import Journal
+
+
+def suspend(
+    name: Annotated[str, typer.Argument(help="connector/x or topic/x")],
+    duration: Annotated[str, typer.Option("--for", help="such as 30m, 2h, 1d")],
+    reason: Annotated[str, typer.Option(help="why; people will read it")],
+    stage: StageOption = None,
+) -> int:
+    """Ask the controller to leave one resource alone for a while."""
+    key = resource_key(name)
+    until = _leave_word(
+        parts_for_people(stage), suspend_record(key), parse_duration(duration), reason
+    )
+    print(f"{key} is left alone until {until}; `wmsctl unsuspend {key}` ends it earlier")
+    return FINE
+
+
+def unsuspend(
+    name: Annotated[str, typer.Argument(help="connector/x or topic/x")], stage: StageOption = None
+) -> int:
+    """End a suspension."""
+    key = resource_key(name)
+    if not _take_back(parts_for_people(stage), suspend_record(key)):
+        fail(f"{key} is not suspended")
+        return FAULT
+    print(f"{key} is looked after again")
+    return FINE
+
+
+def freeze(
+    duration: Annotated[str, typer.Option("--for", help="such as 30m, 2h, 1d")],
+    reason: Annotated[str, typer.Option(help="why; people will read it")],
+    stage: StageOption = None,
+) -> int:
+    """Ask the controller to leave the whole stage alone for a while."""
+    parts = parts_for_people(stage)
+    until = _leave_word(parts, FREEZE_RECORD, parse_duration(duration), reason)
+    print(
+        f"stage {parts.stage.name} is left alone until {until}; `wmsctl unfreeze` ends it earlier"
+    )
+    return FINE
+
+
+def unfreeze(stage: StageOption = None) -> int:
+    """End a freeze."""
+    parts = parts_for_people(stage)
+    if not _take_back(parts, FREEZE_RECORD):
+        fail(f"stage {parts.stage.name} is not frozen")
+        return FAULT
+    print(f"stage {parts.stage.name} is looked after again")
+    return FINE
+
+
+def release(
+    name: Annotated[str, typer.Argument(help="connector/x")], stage: StageOption = None
+) -> int:
+    """Let the controller resume a connector that a person stopped."""
+    key = resource_key(name)
+    if key.kind is not Kind.CONNECTOR:
+        raise typer.BadParameter(f"{name!r} is no connector")
+    _leave_word(parts_for_people(stage), release_record(key.name), 86_400.0, "released")
+    print(f"{key} is resumed in the next cycle, as far as its guards allow; see `wmsctl status`")
+    return FINE
+
+
+def _leave_word(parts: Parts, record: str, seconds: float, reason: str) -> str:
+    """Put what a person wants into the store; answer until when it holds."""
+    ends = time.time() + seconds
+    until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
+    value: dict[str, Json] = {**identity(), "who": parts.who, "reason": reason, "until": until}
+    parts.store.put(record, value, expires=ends)
+    _record_word(parts, record, reason=reason, until=until)
+    return until
+
+
+def _record_word(parts: Parts, record: str, **told: Json) -> None:
+    """Put it into the history too; a brake that is already pulled stays pulled without."""
+    try:
+        _journal(parts).tell({**_word(record), **told})
+    except Fault as fault:
+        fail(f"it is in force, but could not be recorded: {fault.message}")
+
+
+def _word(record: str) -> dict[str, Json]:
+    said, _, resource = record.removeprefix("intent/").partition(":")
+    if said == "release":
+        resource = f"{Kind.CONNECTOR}/{resource}"
+    return {"event": said, "resource": resource or "stage"}
+
+
+def _journal(parts: Parts) -> Journal:
+    return Journal(parts.store, parts.clock, parts.who)
+
+
+def _take_back(parts: Parts, record: str) -> bool:
+    if record not in parts.store.load():
+        return False
+    parts.store.delete(record)
+    word = _word(record)
+    _record_word(parts, record, event=f"un{word['event']}")
+    return True
+
+
+def accept(
+    name: Annotated[str, typer.Argument(help="connector/x or topic/x")],
+    risk: Annotated[str, typer.Argument(help="ordering, snapshot or data-loss")],
+    action: Annotated[str, typer.Option(help="id of the held action, as `plan` prints it")],
+    duration: Annotated[str, typer.Option("--for", help="such as 30m, 2h, 1d; 7d at most")],
+    reason: Annotated[str, typer.Option(help="why; people will read it")],
+    stage: StageOption = None,
+) -> int:
+    """Say that one held action is wanted in spite of its risk; it is used once."""
+    key = resource_key(name)
+    seconds = parse_duration(duration)
+    if risk not in [str(one) for one in ACCEPTABLE]:
+        raise typer.BadParameter(f"{risk!r} is no risk: ordering, snapshot or data-loss")
+    if seconds > 7 * 86_400:
+        raise typer.BadParameter("a word lasts seven days at most")
+    parts = parts_for_people(stage)
+    value: dict[str, Json] = {**identity(), "who": parts.who, "risk": risk, "reason": reason}
+    ends = time.time() + seconds
+    until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
+    told: dict[str, Json] = {"event": "accept", "resource": str(key), "action": action}
+    _journal(parts).tell({**told, "risk": risk, "reason": reason, "until": until})
+    parts.store.put(accept_record(key, action), value, expires=ends)
+    print(f"action {action} of {key} is accepted for {duration}; see `wmsctl status`")
+    return FINE
+
+
+def probe(
+    name: Annotated[str, typer.Argument(help="the connector, or the secret of its login")],
+    stage: StageOption = None,
+) -> int:
+    """Let the controller try a login again that was refused or doubtful."""
+    parts = parts_for_people(stage)
+    name = name.removeprefix("connector/").removeprefix("secret/")
+    value: dict[str, Json] = {**identity(), "who": parts.who}
+    parts.store.put(probe_intent_record(name), value, expires=time.time() + 3600)
+    _record_word(parts, probe_intent_record(name), event="probe", resource=name)
+    print(f"the login of {name} is tried once more in the next cycle; see `wmsctl status`")
+    return FINE
