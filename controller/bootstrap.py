@@ -309,8 +309,12 @@ class Parts:
             return ManifestS3(self.bucket, clock=self.clock, enforced=self._enforced)
         from controller.adapters.manifests_folder import ManifestFolder
 
+        settings = self.settings
         return ManifestFolder(
-            self.settings.manifests, settle=self.settle, commit=self.settings.manifests_commit
+            settings.manifests,
+            settle=self.settle,
+            commit=settings.manifests_commit,
+            author=settings.manifests_author,
         )
 
     @cached_property
@@ -371,11 +375,12 @@ class Parts:
         if record is None:
             return Enforced()
         value = record.value
-        commit, sequence = value.get("commit"), value.get("sequence")
+        sequence = value.get("sequence")
+        told = (str(value.get(name) or "") or None for name in ("commit", "author", "pushedBy"))
         return Enforced(
             int(sequence) if isinstance(sequence, int) else 0,
             str(value.get("revision") or ""),
-            str(commit) if commit else None,
+            *told,
         )
 
     @cached_property
@@ -401,7 +406,8 @@ class Parts:
 
     def load(self, folder: Folder) -> Revision:
         """Read a folder's text as this stage's revision; raises ManifestErrors."""
-        return load(folder.files, stage=self.stage, overlay=self.overlay, commit=folder.commit)
+        read = load(folder.files, stage=self.stage, overlay=self.overlay, commit=folder.commit)
+        return replace(read, author=folder.author, pushed_by=folder.pushed_by)
 
     @cached_property
     def observer(self) -> Observer:

@@ -44,6 +44,9 @@ def push(
     overlay: Annotated[str | None, typer.Option("--overlay", help="WMS_OVERLAY")] = None,
     bucket: BucketOption = None,
     commit: Annotated[str | None, typer.Option(help="by default the work tree's")] = None,
+    author: Annotated[
+        str | None, typer.Option(help="who wrote it, as NAME <EMAIL>; by default git's word")
+    ] = None,
     reason: Annotated[str, typer.Option(help="why; people will read it")] = "",
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -52,8 +55,12 @@ def push(
     from controller.pushes import own_files
 
     parts = _parts(stage, bucket, manifests, overlay)
+    settings = parts.settings
     source = ManifestFolder(
-        parts.settings.manifests, settle=0.0, commit=commit or parts.settings.manifests_commit
+        settings.manifests,
+        settle=0.0,
+        commit=commit or settings.manifests_commit,
+        author=author or settings.manifests_author,
     )
     folder = source.read()
     folder = replace(folder, files=own_files(folder.files, parts.overlay))

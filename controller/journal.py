@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from math import inf
 from typing import Final
 
+from controller.core.action import Forget, Remember
 from controller.core.condition import Condition
 from controller.core.decision import Act
 from controller.core.faults import Fault
@@ -23,11 +26,13 @@ from controller.core.history import (
     timeline,
 )
 from controller.core.model import Json, ResourceKey
+from controller.core.words import Heard
 from controller.ports import Clock, StateStore
 
 NO_HISTORY: Final = "NoHistory"
 RECENT: Final = 20  # events that are told without being asked for
 LOOK_SECONDS: Final = 60.0  # between two looks for what others wrote
+_MOST_HEARD: Final = 50  # words of one cycle; the next goes on
 _SEARCHED: Final = 200  # entries, for the revision that was last in force
 _KEPT: Final = 3 * RECENT  # entries: most events have two, and another may have written between
 
@@ -107,6 +112,23 @@ class Journal:
         """Tell the newest events, oldest first, from what this process has in mind."""
         return [summary(event) for event in timeline(self._recent, limit=RECENT)]
 
+    def hear(self, heard: Iterable[Heard]) -> Fault | None:
+        """Record what people's words began and ended, each once; the first fault ends it."""
+        try:
+            for one in islice(heard, _MOST_HEARD):
+                if one.entry is not None:
+                    self.tell({**one.entry, **_until(one.entry)})
+                self._remember(one.memory)
+        except Fault as fault:
+            return fault
+        return None
+
+    def _remember(self, action: Remember | Forget) -> None:
+        if isinstance(action, Remember):
+            self._store.put(action.key, action.value, expires=action.expires)
+        else:
+            self._store.delete(action.key)
+
     def moved(self, conditions: Sequence[tuple[ResourceKey, Condition]]) -> Fault | None:
         """Record which conditions changed in this cycle; nothing where none did."""
         if not conditions:
@@ -125,8 +147,18 @@ class Journal:
         return None
 
     def _append(self, section: str, entry: Mapping[str, Json]) -> None:
-        told = bounded({"at": self._clock.now(), "who": self._who, **entry}, self._scrub)
+        process = {"process": self._who} if entry.get("who") else {}
+        made = {"at": self._clock.now(), "who": self._who, **process, **entry}
+        told = bounded(made, self._scrub)
         entry = told if isinstance(told, dict) else {}
         self._store.append(section, entry)
         if section == HISTORY:
             self._recent = (*self._recent, entry)[-_KEPT:]
+
+
+def _until(entry: Mapping[str, Json]) -> dict[str, Json]:
+    """Write the end as people who say it by `wmsctl` do."""
+    until = entry.get("until")
+    if not isinstance(until, int | float):
+        return {}
+    return {"until": datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")}

@@ -184,6 +184,8 @@ class Folder:
     commit: str | None = None
     sequence: int = 0  # which push it is, where there are pushes
     address: str = ""  # how its content is found again
+    author: str | None = None  # of the commit, where it is known to be theirs
+    pushed_by: str | None = None
 
 
 class ManifestSource(Protocol):

@@ -37,6 +37,7 @@ from controller.core.restart_memory import verdicts
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.step import Step
 from controller.core.tries import read_tries
+from controller.core.words import hear
 from controller.core.world import World
 from controller.journal import NO_HISTORY, Journal
 from controller.leadership import Always, Leadership
@@ -211,6 +212,8 @@ class Reconciler:
             "sequence": folder.sequence,
             "revision": folder.address,
             "commit": folder.commit,
+            "author": folder.author,
+            "pushedBy": folder.pushed_by,
         }
         record = world.records.get(ENFORCED_RECORD)
         if isinstance(world.stored, Unknown) or (record is not None and record.value == value):
@@ -244,8 +247,8 @@ class Reconciler:
     def _follow_revision(self, world: World) -> list[tuple[str, Fault]]:
         if self._journal is None or world.not_leader is not None:
             return []
-        fault = self._journal.follow(origin_of(world))
-        return [] if fault is None else [("history", fault)]
+        faults = (self._journal.follow(origin_of(world)), self._journal.hear(hear(world)))
+        return [("history", fault) for fault in faults if fault is not None]
 
     def _unrecorded(self, outcomes: tuple[Outcome, ...], now: float) -> Iterator[Idle]:
         """Show what was held as it could not be recorded, since the first time in a row."""

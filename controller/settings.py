@@ -34,6 +34,9 @@ class Settings:
     manifests_commit: str | None = None
     """Commit of the manifests, where the folder is no git work tree."""
 
+    manifests_author: str | None = None
+    """Who wrote that commit, as NAME <EMAIL>; by default git says it, if nothing was edited."""
+
     connect_url: str = "http://127.0.0.1:8083"
     """Kafka Connect's REST API."""
 

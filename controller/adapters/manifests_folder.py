@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from controller.core.faults import Fault, Unavailable
+from controller.git_author import author_of
 from controller.ports import Folder
 
 MAX_FILES: Final = 500
@@ -66,13 +67,21 @@ class ManifestFolder:
     """`settle` seconds lie between the two reads that must agree; 0 reads once.
 
     The commit is that of the work tree around the folder, unless given; whether the tree is clean
-    is not looked at.
+    is not looked at. Its author is told only where all manifests are as that commit has them.
     """
 
-    def __init__(self, path: Path, *, settle: float = 0.3, commit: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        settle: float = 0.3,
+        commit: str | None = None,
+        author: str | None = None,
+    ) -> None:
         self._path = path
         self._settle = settle
         self._commit = commit
+        self._author = author
         self._seen: _Seen = None
 
     def read(self) -> Folder:
@@ -83,10 +92,17 @@ class ManifestFolder:
             look, files = self._once()
             if look is not None and (files == before or self._settle <= 0):
                 self._seen = look
-                return Folder(MappingProxyType(files), look.commit)
+                return Folder(
+                    MappingProxyType(files), look.commit, author=self._author_of(look, files)
+                )
             before = files
             pause.wait(max(self._settle, _PAUSE))
         raise Unavailable("ManifestsChanging", f"{self._path} does not stop changing")
+
+    def _author_of(self, look: _Look, files: Mapping[str, str]) -> str | None:
+        if self._author is not None or look.commit is None:
+            return self._author
+        return author_of(look.root, look.commit, files, _SUFFIXES)
 
     def changed(self) -> bool:
         now: _Seen

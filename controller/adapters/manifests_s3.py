@@ -45,6 +45,7 @@ class Pointer:
     at: str = ""
     reason: str = ""
     named: str = ""  # the revision as the controller names it
+    author: str | None = None  # of the commit; none of what was put back, which is `who` alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Enforced:
     sequence: int = 0
     revision: str = ""
     commit: str | None = None
+    author: str | None = None
+    pushed_by: str | None = None
 
 
 def client_factory(
@@ -309,7 +312,14 @@ class ManifestS3:
             self._seen = self._after(fault)
             raise
         self._floor, self._seen = pointer.sequence, etag
-        return Folder(files, pointer.commit, pointer.sequence, pointer.revision)
+        return Folder(
+            files,
+            pointer.commit,
+            pointer.sequence,
+            pointer.revision,
+            author=pointer.author,
+            pushed_by=pointer.who or None,
+        )
 
     def changed(self) -> bool:
         """Look at the pointer's ETag every few seconds; an outage is news once, as is its end."""
@@ -340,7 +350,14 @@ class ManifestS3:
         if not enforced.revision:
             return None
         files = self._bucket.files(enforced.revision)
-        return Folder(files, enforced.commit, enforced.sequence, enforced.revision)
+        return Folder(
+            files,
+            enforced.commit,
+            enforced.sequence,
+            enforced.revision,
+            author=enforced.author,
+            pushed_by=enforced.pushed_by,
+        )
 
     def _refuse_older(self, pointer: Pointer) -> None:
         enforced = self._enforced()

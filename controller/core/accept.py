@@ -16,11 +16,12 @@ from controller.core.model import Acceptance, Json, Records, ResourceKey
 LONGEST_SECONDS: Final = 8 * 86_400.0  # seven days ahead, to the end of that day
 KEPT_SECONDS: Final = 90 * 86_400.0  # for as long a used acceptance stays used
 USED_PREFIX: Final = "stamp/accepted:"
+ACCEPT_PREFIX: Final = "intent/accept:"
 ACCEPTABLE: Final = (Risk.ORDERING, Risk.SNAPSHOT, Risk.DATA_LOSS)
 
 
 def accept_record(key: ResourceKey, action_id: str) -> str:
-    return f"intent/accept:{key}:{action_id}"
+    return f"{ACCEPT_PREFIX}{key}:{action_id}"
 
 
 def used_record(action_id: str) -> str:

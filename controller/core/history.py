@@ -18,7 +18,7 @@ from controller.core.action import (
     is_own,
 )
 from controller.core.condition import Condition
-from controller.core.decision import Act
+from controller.core.decision import Act, Difference
 from controller.core.diff import Change, diff_lines
 from controller.core.model import Json, ResourceKey, Unknown
 from controller.core.world import World
@@ -41,6 +41,9 @@ class Origin:
     revision: str | None = None
     commit: str | None = None
     cluster: str | None = None
+    author: str | None = None
+    pushed_by: str | None = None
+    who: str | None = None  # the person behind the revision, as far as it is known
 
 
 def origin_of(world: World) -> Origin:
@@ -50,6 +53,9 @@ def origin_of(world: World) -> Origin:
         revision=None if revision is None else revision.id,
         commit=None if revision is None else revision.commit,
         cluster=None if isinstance(cluster, Unknown) else cluster,
+        author=None if revision is None else revision.author,
+        pushed_by=None if revision is None else revision.pushed_by,
+        who=None if revision is None else revision.who,
     )
 
 
@@ -77,8 +83,15 @@ def before_entry(key: ResourceKey, act: Act, origin: Origin) -> dict[str, Json]:
         "risk": str(act.risk),
         "changes": list[Json](diff_lines(changes_of(act))),
     }
+    if act.difference is Difference.NEW_GENERATION:
+        entry |= _who(origin)
     used = next(_used(act.actions), None)
     return entry if used is None else {**entry, "accepted": used}
+
+
+def _who(origin: Origin) -> dict[str, Json]:
+    """Name whose revision it is; a repair is nobody's word and stays the process's own."""
+    return {} if origin.who is None else {"who": origin.who}
 
 
 def _used(actions: Iterable[Action]) -> Iterator[str]:
@@ -113,7 +126,10 @@ def revision_entry(origin: Origin, before: str | None) -> dict[str, Json]:
         "resource": "stage",
         "revision": origin.revision,
         "commit": origin.commit,
+        "author": origin.author,
+        "pushedBy": origin.pushed_by,
         "cluster": origin.cluster,
+        **_who(origin),
         "changes": [f"~ revision: {before} -> {origin.revision}"],
     }
 

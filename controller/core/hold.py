@@ -66,10 +66,11 @@ Hold: TypeAlias = "Wait | Stall | None"
 
 
 def suspend_record(key: ResourceKey) -> str:
-    return f"intent/suspend:{key}"
+    return f"{SUSPEND_PREFIX}{key}"
 
 
 _SWITCHES: Final = frozenset({"Resume", "Pause", "Stop"})
+SUSPEND_PREFIX: Final = "intent/suspend:"
 FREEZE_RECORD: Final = "intent/freeze"
 TEARING_DOWN_RECORD: Final = "tearingDown/stage"
 

@@ -239,6 +239,13 @@ class Revision:
     topics: tuple[DesiredTopic, ...]
     connectors: tuple[ConnectorManifest, ...]
     warnings: tuple[Warning_, ...] = ()
+    author: str | None = None  # of the commit
+    pushed_by: str | None = None
+
+    @property
+    def who(self) -> str | None:
+        """Name the person behind it, as far as it is known."""
+        return self.author or self.pushed_by
 
     def secret_names(self) -> frozenset[str]:
         return frozenset(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.core.accept import action_id
+from controller.core.decision import Stall
 from controller.core.faults import Unavailable
 from controller.core.history import CONDITIONS, HISTORY, timeline
+from controller.core.hold import FREEZE_RECORD
+from controller.core.model import Acceptance
 from controller.core.stage import Stage
 from tests.sim.world import DATA, Controller, Mishap, SimWorld
 
@@ -162,3 +167,95 @@ def test_conditions_that_change_stand_in_the_same_timeline() -> None:
         controller.cycle()
     moved = events(world, event="condition", resource=str(world.manifest.key))
     assert {one["condition"] for one in moved} & {"Ready", "Synced"}
+
+
+ALICE = "Alice <alice@localhost>"
+
+
+def test_what_a_commit_asks_for_is_its_authors_and_a_repair_the_controllers() -> None:
+    world, controller = settled()
+    world.author = ALICE
+    world.commit(world.connector({"poll.interval.ms": "900"}, generation="c2"))
+    controller.settle()
+    (change,) = events(world, event="revision", who=ALICE)
+    assert change["author"] == ALICE
+    asked = events(world, event="action", difference="new-generation", who=ALICE)
+    assert "PutConfig" in [name for one in asked for name in str(one["done"]).split(", ")]
+    assert {one["process"] for one in [change, *asked]} == {"controller one"}
+    drift(world)
+    controller.settle()
+    world.rotate("second-password")
+    controller.settle()
+    for difference in ("drift", "rotation"):
+        told = events(world, event="action", difference=difference)
+        assert {one["who"] for one in told} == {"controller one"}, difference
+
+
+def test_a_suspension_in_a_manifest_is_told_when_it_is_taken_and_when_it_is_dropped() -> None:
+    world, controller = settled()
+    world.author = ALICE
+    world.commit(world.connector(generation="c2", suspend=True))
+    for _ in range(3):
+        controller.cycle()
+    Controller(world, "two").cycle()
+    (begun,) = events(world, event="suspend")
+    assert (begun["resource"], begun["who"]) == (str(world.manifest.key), ALICE)
+    world.author = "Bob <bob@localhost>"
+    world.commit(world.connector(generation="c2"))
+    controller.settle()
+    controller.stay_quiet()
+    (ended,) = events(world, event="over")
+    assert (ended["word"], ended["who"]) == ("suspend", "Bob <bob@localhost>")
+    order = [one["event"] for one in events(world) if one["event"] in ("suspend", "over")]
+    assert order == ["suspend", "over"]
+
+
+def test_an_acceptance_in_a_manifest_is_told_before_the_action_that_uses_it() -> None:
+    world, controller = settled()
+    name = world.stage.namespace + DATA
+    longer = replace(world.topics[0], generation="t2", partitions=4)
+    world.commit(topics=(longer, *world.topics[1:]))
+    report = controller.cycle()
+    assert report is not None
+    decision = report.plan.steps[[s.key for s in report.plan.steps].index(longer.key)].decision
+    assert isinstance(decision, Stall)
+    assert decision.held is not None
+    action = action_id(longer.key, decision.held)
+    word = Acceptance("ordering", action, world.clock.time + 86_400)
+    world.author = ALICE
+    world.commit(topics=(replace(longer, accept=(word,)), *world.topics[1:]))
+    controller.settle()
+    controller.stay_quiet()
+    told = events(world, resource=f"topic/{name}")
+    (accepted,) = [one for one in told if one["event"] == "accept"]
+    assert (accepted["who"], accepted["action"]) == (ALICE, word.action)
+    assert accepted["until"].endswith("+00:00")
+    (used,) = [one for one in told if one.get("accepted") == word.action]
+    assert told.index(accepted) < told.index(used)
+    world.clock.time += 2 * 86_400
+    controller.run(3)
+    assert not events(world, event="over"), "what was used is over since then"
+
+
+def test_a_freeze_that_nobody_ends_is_told_to_have_ended() -> None:
+    world, controller = settled()
+    until = world.clock.time + 600
+    world.store.put(FREEZE_RECORD, {"reason": "night", "who": "ann"}, expires=until)
+    controller.run(3)
+    world.clock.time = until + 1
+    controller.run(3)
+    (ended,) = events(world, event="over")
+    assert (ended["resource"], ended["word"], ended["who"]) == ("stage", "freeze", "controller one")
+    controller.stay_quiet()
+
+
+def test_a_word_that_could_not_be_recorded_is_recorded_later() -> None:
+    world, controller = settled()
+    world.store.unwritable = FULL
+    world.commit(world.connector(generation="c2", suspend=True))
+    report = controller.cycle()
+    assert report is not None
+    assert [system for system, _ in report.faults if system == "history"]
+    world.store.unwritable = None
+    controller.run(2)
+    assert len(events(world, event="suspend")) == 1

@@ -137,6 +137,7 @@ class SimWorld:
     lines: list[str] = field(default_factory=list)
     snapshots: int = 0
     commits: int = 1  # of manifests
+    author: str | None = None  # of the last one
     listening: bool = False  # to what every report would print
     streaming: bool = True  # False: a task is busy with a snapshot and commits nothing
     connect_may_run: bool = True  # False: an outage that the files do not end
@@ -382,7 +383,8 @@ class SimWorld:
 
     def revision(self) -> Revision:
         ident = f"{self.manifest.generation}-{'-'.join(t.generation for t in self.topics)}"
-        return Revision(ident, None, StagePolicy(**self.policy), self.topics, (self.manifest,))
+        policy, connectors = StagePolicy(**self.policy), (self.manifest,)
+        return Revision(ident, None, policy, self.topics, connectors, author=self.author)
 
 
 class SimClock(Clock):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -319,3 +320,63 @@ def test_a_commit_that_cannot_be_told_is_left_out(tmp_path: Path, head: str) -> 
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text(head)
     assert commit_of(tmp_path) is None
+
+
+# --- who wrote it -------------------------------------------------------------------------
+
+
+def author_of(path: Path) -> str | None:
+    return source(path).read().author
+
+
+def test_the_author_is_that_of_the_commit_whose_manifests_are_read(repository: Path) -> None:
+    assert author_of(repository / "manifests") == "t <t@localhost>"
+    git("gc", "-q", at=repository)
+    assert author_of(repository / "manifests") == "t <t@localhost>"
+    git("commit", "-q", "--allow-empty", "--author=Zoë <z@localhost>", "-m", "x", at=repository)
+    assert author_of(repository / "manifests") == "Zoë <z@localhost>"
+
+
+def edit(manifests: Path) -> None:
+    (manifests / "a.yaml").write_text("edited")
+
+
+def add(manifests: Path) -> None:
+    (manifests / "b.yaml").write_text("added")
+
+
+def remove(manifests: Path) -> None:
+    (manifests / "a.yaml").unlink()
+
+
+def ignore(manifests: Path) -> None:
+    (manifests / ".gitignore").write_text("*\n")
+    add(manifests)
+
+
+@pytest.mark.parametrize("change", [edit, add, remove, ignore])
+def test_what_was_not_committed_is_not_said_to_be_the_authors(
+    repository: Path, change: Callable[[Path], None]
+) -> None:
+    (repository / "manifests" / "notes.txt").write_text("no manifest")
+    (repository / "elsewhere.yaml").write_text("no manifest of this folder")
+    (repository / "manifests" / ".hidden.yaml").write_text("not read")
+    assert author_of(repository / "manifests") == "t <t@localhost>"
+    change(repository / "manifests")
+    assert author_of(repository / "manifests") is None
+
+
+def test_a_given_author_is_taken_as_it_is(tmp_path: Path) -> None:
+    given = ManifestFolder(tmp_path, settle=0, commit="abc123", author="Ann <ann@localhost>")
+    assert given.read().author == "Ann <ann@localhost>"
+
+
+@pytest.mark.parametrize("commit", ["abc123", "0" * 40, "-p", "HEAD", "main"])
+def test_a_given_commit_that_git_does_not_have_has_no_author(repository: Path, commit: str) -> None:
+    given = ManifestFolder(repository / "manifests", settle=0, commit=commit)
+    assert given.read().author is None
+
+
+def test_outside_of_git_there_is_no_author(tmp_path: Path) -> None:
+    manifests = ManifestFolder(folder(tmp_path, a="one"), settle=0, commit="0123456789")
+    assert manifests.read().author is None
