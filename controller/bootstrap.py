@@ -204,18 +204,15 @@ class Parts:
 
     @cached_property
     def _cloudwatch_client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
         settings = self.settings
-        return boto3.client(
+        make = make_later(
             "cloudwatch",
-            region_name=settings.aws_region,
+            region=settings.aws_region,
             endpoint_url=settings.aws_endpoint_url,
-            config=Config(
-                connect_timeout=3, read_timeout=5, retries={"max_attempts": 2, "mode": "standard"}
-            ),
+            connect_timeout=3.0,
+            read_timeout=5.0,
         )
+        return make()
 
     def topic_tail(self, line: str) -> Tail:
         from controller.adapters.topic_tail import TopicTail

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from controller.aws_client import make_later
 from controller.core.aws_faults import aws_fault
 
 
@@ -22,17 +22,13 @@ def ask_caller(
     scrub: Callable[[str], str] = str,
 ) -> Caller:
     """Ask STS once; no right is needed for it."""
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    config = Config(
-        connect_timeout=2.0, read_timeout=5.0, retries={"total_max_attempts": 2, "mode": "standard"}
+    make = make_later(
+        "sts", region=region, endpoint_url=endpoint_url, connect_timeout=2.0, read_timeout=5.0
     )
     try:
-        session: Any = boto3.session.Session(region_name=region)
-        client = session.client("sts", endpoint_url=endpoint_url, config=config)
-        answer = client.get_caller_identity()
+        answer = make().get_caller_identity()
         return Caller(str(answer["Account"]), str(answer["Arn"]))
     except ClientError as error:
         told = error.response.get("Error", {})

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from controller.aws_client import make_later
+from controller.core.aws_faults import AwsError, sort_error
 from controller.core.faults import Denied, Fault, Rejected, Transient, Unavailable
 from controller.core.model import (
     ABSENT,
@@ -35,42 +36,6 @@ PREVIOUS: Final = "AWSPREVIOUS"
 _BATCH: Final = 20
 _PAGES: Final = 10  # of one batch's answer; AWS may split it
 _CACHED: Final = 500
-_CREDENTIAL_ERRORS: Final = frozenset(
-    {
-        "CredentialRetrievalError",
-        "NoCredentialsError",
-        "NoRegionError",
-        "PartialCredentialsError",
-        "ProfileNotFound",
-        "SSOTokenLoadError",
-        "TokenRetrievalError",
-        "UnauthorizedSSOTokenError",
-    }
-)
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
-_BAD_CREDENTIALS: Final = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "NotAuthorized",
-        "OptInRequired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-_THROTTLED: Final = frozenset(
-    {
-        "LimitExceededException",
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
 _REJECTED: Final = frozenset({"InvalidParameterException", "ValidationException"})
 
 # AWS has one code for a secret that is not there and for one that holds no value yet.
@@ -351,7 +316,7 @@ def _call(call: Callable[[], Any], what: str, scrub: Callable[[str], str]) -> An
 def _unsent(error: Exception, what: str, scrub: Callable[[str], str]) -> _Refused:
     kind = type(error).__name__
     said = scrub(f"cannot {what}: {error}" if what[0].islower() else f"{what}: {error}")
-    if kind in _CREDENTIAL_ERRORS:
+    if sort_error(kind) is AwsError.CREDENTIALS:
         fault: Fault = Denied("AwsCredentials", f"{said} (give the task a role and a region)")
         return _Refused(fault, lasting=True)
     if kind == "ParamValidationError":
@@ -366,13 +331,14 @@ def _refused(
     if code == "ResourceNotFoundException":
         gone = Denied("SecretNotFound", said)
         return _Refused(gone, not_found=True, without_value=_NO_VALUE in message)
-    if code in _THROTTLED or status == 429:
+    kind = sort_error(code, status)
+    if kind is AwsError.THROTTLED:
         return _Refused(Transient("SecretsThrottled", said), lasting=True)
-    if code in _DENIED:
+    if kind is AwsError.DENIED:
         return _Refused(Denied("SecretsDenied", said))
-    if code in _BAD_CREDENTIALS:
+    if kind is AwsError.CREDENTIALS:
         return _Refused(Denied("AwsCredentials", said), lasting=True)
-    if code.startswith(("DecryptionFailure", "KMS")):
+    if kind is AwsError.UNDECRYPTABLE:
         return _Refused(Denied("SecretUndecryptable", f"{said} (grant kms:Decrypt on its key)"))
     if code == "InvalidRequestException":
         return _Refused(_invalid(message, said))
