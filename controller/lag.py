@@ -89,6 +89,8 @@ class LagObserver:
             self._look_aside(revision)
             kept.generation = revision.id
             kept.due = moment + world.policy.lag_interval
+        elif world.connectors.fault is not None:
+            self._look_at_containers()  # they may say why Connect does not answer
         return self._report(revision)
 
     # --- Kafka ------------------------------------------------------------------------------
@@ -148,11 +150,14 @@ class LagObserver:
             for manifest in revision.connectors:
                 self._take_bean(manifest, beans)
             kept.beans = beans
+        self._look_at_containers()
+
+    def _look_at_containers(self) -> None:
         if self._containers is not None:
             try:
-                kept.containers = self._containers.read()
+                self._kept.containers = self._containers.read()
             except Fault:
-                kept.containers = ()
+                self._kept.containers = ()
 
     def _take_bean(self, manifest: ConnectorManifest, beans: Mapping[str, Bean]) -> None:
         kept, server = self._kept, manifest.topic_prefix

@@ -17,6 +17,7 @@ from controller.core.connector_class import ORACLE
 from controller.core.connector_memory import stopped_record
 from controller.core.explain import who_acts
 from controller.core.failure import Failure, known
+from controller.core.lag_report import WORKER
 from controller.core.login_stop import read_stop
 from controller.core.model import Absent, ConnectorManifest, ObservedConnector, RunState, Unknown
 from controller.core.progress import Progress
@@ -43,8 +44,7 @@ def judge_health(
 ) -> Verdict:
     """Answer the condition Healthy as status, reason and a sentence to act on."""
     if isinstance(observed, Unknown):
-        said = f"Connect could not be looked at: {observed.fault.message}"
-        return Status.UNKNOWN, observed.fault.reason, said
+        return _unseen(observed, world)
     if isinstance(observed, Absent):
         return Status.FALSE, "Absent", "it is not there, so nothing flows"
     return _Patient(manifest, observed, world).verdict()
@@ -248,6 +248,16 @@ class _Patient:
         keys = sorted(self.manifest.needs)
         if any(isinstance(self.world.topics.get(key), Unknown) for key in keys):
             yield "its topics (Kafka does not answer)"
+
+
+def _unseen(observed: Unknown, world: World) -> Verdict:
+    """The task's metadata may know why Connect does not answer."""
+    said = f"Connect could not be looked at: {observed.fault.message}"
+    row = known("OutOfMemory")
+    ended = [one for one in world.lag.containers if one.name == WORKER and one.out_of_memory]
+    if row is None or not ended:
+        return Status.UNKNOWN, observed.fault.reason, said
+    return _ill(row.id, f"{said}. {row.says} Its container {ended[0].trouble}. {_advise(row)}")
 
 
 def _ill(reason: str, message: str) -> Verdict:

@@ -65,7 +65,8 @@ CONTAINER_HEALTHY: Final = Metric(
 OUT_OF_MEMORY: Final = Metric(
     "wms_container_out_of_memory",
     _GAUGE,
-    "1 when a container of this task was last killed, most often for want of memory (exit 137).",
+    "1 when a container of this task was last killed, most often for want of memory (exit 137, "
+    "or 3 of the worker).",
     ("container",),
 )
 

@@ -11,7 +11,9 @@ from controller.core.debezium_bean import Bean
 from controller.core.lag import Lag
 from controller.core.model import ConnectorManifest, Json, Revision, TopicClass
 
+WORKER: Final = "connect"
 OUT_OF_MEMORY_EXIT: Final = 137  # killed by SIGKILL, which is what the kernel does then
+JVM_OUT_OF_MEMORY_EXIT: Final = 3  # what -XX:+ExitOnOutOfMemoryError ends the worker with
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,11 @@ class ObservedContainer:
 
     @property
     def out_of_memory(self) -> bool:
-        return self.exit_code == OUT_OF_MEMORY_EXIT
+        return self.exit_code == OUT_OF_MEMORY_EXIT or self._heap_was_full
+
+    @property
+    def _heap_was_full(self) -> bool:
+        return self.name == WORKER and self.exit_code == JVM_OUT_OF_MEMORY_EXIT
 
     @property
     def trouble(self) -> str:
@@ -36,7 +42,9 @@ class ObservedContainer:
             said.append("its health check fails")
         if self.restarts:
             said.append(f"started again {self.restarts} time(s)")
-        if self.out_of_memory:
+        if self._heap_was_full:
+            said.append(f"ended with {self.exit_code}: its heap was full")
+        elif self.out_of_memory:
             said.append(f"ended with {self.exit_code} (SIGKILL), most often for want of memory")
         elif self.exit_code:
             said.append(f"ended with {self.exit_code}")

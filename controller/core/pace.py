@@ -25,7 +25,8 @@ HOUR: Final = 3600.0
 IDLE_SECTION: Final = "idle/"
 MOST_SHOWN: Final = 6  # changes in one sentence
 MOST_TEXT: Final = 100  # characters of one value
-_BOUNCING: Final = (PutConfig, Restart, Resume, Stop)
+_ENDING: Final = (PutConfig, Restart, Stop)
+_BOUNCING: Final = (*_ENDING, Resume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ def bounces(records: Records, key: ResourceKey, now: float) -> tuple[float, ...]
 def bounces_task(act: Act) -> bool:
     """Whether it stops or starts a task; once for all its actions together."""
     return any(isinstance(action, _BOUNCING) for action in act.actions)
+
+
+def ends_task(act: Act) -> bool:
+    """Whether a task that runs is told to stop; a resume begins where none is."""
+    return any(isinstance(action, _ENDING) for action in act.actions)
 
 
 def is_repair(act: Act) -> bool:

@@ -35,7 +35,7 @@ from controller.core.model import (
     secret_key,
     topic_key,
 )
-from controller.core.pace import bounces_task
+from controller.core.pace import bounces_task, ends_task
 from controller.core.preflight_step import decide_preflight
 from controller.core.resolve import Resolution
 from controller.core.restart import Case
@@ -132,10 +132,10 @@ def _unsaid(
     return tuple(action for action in memory if action.key not in told)
 
 
-def _acting(steps: tuple[Step, ...]) -> tuple[str, ...]:
-    """Name the connectors whose task is bounced by a step of this cycle."""
+def _acting(steps: tuple[Step, ...]) -> Mapping[str, bool]:
+    """Name the connectors whose task is bounced by a step of this cycle, and if one is ended."""
     acts = ((step.key.name, step.decision) for step in steps)
-    return tuple(name for name, act in acts if isinstance(act, Act) and bounces_task(act))
+    return {n: ends_task(act) for n, act in acts if isinstance(act, Act) and bounces_task(act)}
 
 
 def _subject(step: Step) -> ResourceKey:

@@ -90,14 +90,16 @@ def _busy(name: str, decided: Decision | None) -> str | None:
 
 def bounced_until(manifest: ConnectorManifest, tries: Tries | None, world: World) -> float:
     """Tell until when what the worker said may be about a task that we have ended since."""
-    own = tries.times if tries is not None else ()
-    others = [t for t in bounces(world.records, manifest.key, world.now) if t not in own]
+    at_once = [0.0, *(tries.times if tries is not None else ())]
+    late: list[float] = []
     for name in (stopped_record(manifest.name), bounced_record(manifest.name)):
         record = world.records.get(name)
         at = record.value.get("at") if record is not None else None
-        if isinstance(at, int | float):
-            others.append(min(float(at), world.now))
-    return max([0.0, *own, *(t + ENDING_SECONDS for t in others)])
+        if record is not None and isinstance(at, int | float):
+            group = at_once if record.value.get("began") else late
+            group.append(min(float(at), world.now))
+    late += [t for t in bounces(world.records, manifest.key, world.now) if t not in at_once]
+    return max([*at_once, *(t + ENDING_SECONDS for t in late)])
 
 
 def _unreachable(name: str, world: World) -> tuple[str, str] | None:
@@ -161,13 +163,17 @@ def bounced_record(name: str) -> str:
 
 
 def keep_cases(
-    cases: Iterable[Case], acting: Iterable[str], world: World
+    cases: Iterable[Case], acting: Mapping[str, bool], world: World
 ) -> Iterator[Remember | Forget]:
-    """List what is to be remembered after this cycle; what acts has remembered it before."""
+    """List what is to be remembered after this cycle; what acts has remembered it before.
+
+    `acting` says of each connector that is bounced whether a task of it is ended.
+    """
     if isinstance(world.stored, Unknown):
         return
-    for name in acting:
-        yield Remember(bounced_record(name), {"at": world.now}, expires=world.now + 3600.0)
+    for name, ended in acting.items():
+        stamp: dict[str, Json] = {"at": world.now, "began": not ended}  # no task that lingers
+        yield Remember(bounced_record(name), stamp, expires=world.now + 3600.0)
     lost = memory_lost(world)
     for case in cases:
         yield from keep_tries(case, lost=case.name in lost)

@@ -7,6 +7,7 @@ import pytest
 
 from controller.core.condition import Status
 from controller.core.evidence import EvidenceBook, WorkerLine, gather
+from controller.core.faults import Unavailable
 from controller.core.health import (
     FROZEN_LIMIT,
     MOVED_LATELY,
@@ -14,6 +15,7 @@ from controller.core.health import (
     UNASSIGNED_LIMIT,
     judge_health,
 )
+from controller.core.lag_report import LagReport, ObservedContainer
 from controller.core.model import (
     ABSENT,
     Json,
@@ -60,6 +62,16 @@ def short(verdict: tuple[Status, str, str]) -> tuple[str, str]:
 def failed(trace: str | None, *, connector: str = "RUNNING") -> ObservedConnector:
     seen = make.observed_connector(state=connector)
     return replace(seen, tasks=(ObservedTask(0, "FAILED", "w", trace),))
+
+
+def test_a_worker_that_ran_out_of_memory_is_told_while_connect_does_not_answer() -> None:
+    away = Unknown(Unavailable("WorkerUnreachable", "no connection"))
+    for container, told in (
+        (ObservedContainer("connect", "STOPPED", exit_code=3), ("False", "OutOfMemory")),
+        (ObservedContainer("connect", "STOPPED", exit_code=1), ("Unknown", "WorkerUnreachable")),
+        (ObservedContainer("controller", "STOPPED", None, 1, 137), ("Unknown", away.fault.reason)),
+    ):
+        assert short(judge(away, lag=LagReport(containers=(container,)))) == told
 
 
 def test_one_that_runs_and_moves_is_healthy_and_says_when_it_moved() -> None:
@@ -145,6 +157,21 @@ def test_what_the_worker_said_of_an_ended_task_is_neither_held_against_the_next_
     assert short(judge(evidence=evidence(REFUSED), stored=stored)) == ("Unknown", "Starting")
     newer = evidence(REFUSED, ago=0.5)
     assert short(judge(evidence=newer, stored=stored)) == ("False", "LoginRefused")
+
+
+@pytest.mark.parametrize(
+    ("began", "told"), [(True, ("False", "LoginRefused")), (False, ("Unknown", "Starting"))]
+)
+def test_what_is_said_just_after_a_resume_is_the_new_tasks_own(
+    began: bool, told: tuple[str, str]
+) -> None:
+    bounced: dict[str, Json] = {"at": make.NOW - 3, "began": began}
+    pace: dict[str, Json] = {"bounces": [make.NOW - 3]}
+    stored = make.memory(
+        **{f"stamp/bounced:{make.NAME}": bounced, f"pace/connector/{make.NAME}": pace}
+    )
+    assert short(judge(evidence=evidence(REFUSED, ago=2.0), stored=stored)) == told
+    assert short(judge(evidence=evidence(REFUSED, ago=4.0), stored=stored))[1] == "Starting"
 
 
 def test_one_that_we_stopped_for_its_login_says_so() -> None:

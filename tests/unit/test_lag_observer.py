@@ -209,10 +209,13 @@ def test_the_status_has_the_trend_beside_the_number() -> None:
     (ObservedContainer("connect", "STOPPED", exit_code=1), "ended with 1"),
     (ObservedContainer("connect", "RUNNING", None, 1, 137),
      "started again 1 time(s), ended with 137 (SIGKILL), most often for want of memory"),
+    (ObservedContainer("connect", "STOPPED", exit_code=3), "ended with 3: its heap was full"),
+    (ObservedContainer("controller", "STOPPED", exit_code=3), "ended with 3"),
 ])  # fmt: skip
 def test_a_container_is_told_of_when_a_person_should_hear_of_it(
     container: ObservedContainer, trouble: str
 ) -> None:
     told = describe_container(container)
     assert isinstance(told, dict)
-    assert (told["trouble"], told["outOfMemory"]) == (trouble, container.exit_code == 137)
+    memory = any(word in trouble for word in ("memory", "heap"))
+    assert (told["trouble"], told["outOfMemory"]) == (trouble, memory)
