@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from controller.adapters.connect_watch import ConnectStatusWatch
     from controller.adapters.manifests_s3 import Enforced, ManifestBucket
     from controller.adapters.role_boundary import RoleBoundaries
-    from controller.reconciler import Log
+    from controller.log_lines import Log
     from controller.telemetry.cloudwatch import CloudWatch
     from controller.telemetry.metrics import PrometheusRecorder
 

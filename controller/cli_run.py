@@ -20,7 +20,7 @@ from controller.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from controller.bootstrap import Parts
-    from controller.reconciler import CycleReport
+    from controller.cycle_report import CycleReport
 
 
 def run(

@@ -14,10 +14,13 @@ from prometheus_client import CollectorRegistry
 from controller.bootstrap import Parts, build, identity, jitter
 from controller.core.model import Json
 from controller.core.stage import RefusedStage
+from controller.cycle_report import CycleReport
+from controller.description import describe
 from controller.kept_offsets import OffsetsKeeper
+from controller.log_lines import Log, acting_lines, action_lines
 from controller.loop import Loop, Wake, watch_pulse
 from controller.ports import Watch
-from controller.reconciler import CycleReport, Log, Reconciler, acting_lines, action_lines, describe
+from controller.reconciler import Reconciler
 from controller.settings import BadSetting, Settings, unknown_settings
 from controller.status_document import StatusDocument
 from controller.telemetry.http import Health, ListenFault, MetricsServer, StatusServer

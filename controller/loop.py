@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from controller.cycle_report import CycleReport
+from controller.log_lines import Log
 from controller.ports import Clock
-from controller.reconciler import CycleReport, Log
 
 POLL_SECONDS: Final = 0.5
 SOONEST_SECONDS: Final = 0.2

@@ -15,7 +15,8 @@ from controller.core.decision import Converged, Stall, Wait
 from controller.core.lag_report import LagReport
 from controller.core.model import Kind
 from controller.core.step import Step
-from controller.reconciler import CycleReport, Reconciler
+from controller.cycle_report import CycleReport
+from controller.reconciler import Reconciler
 
 PAUSES: Final = Backoff(base=0.05, factor=1.5, cap=1.0)
 

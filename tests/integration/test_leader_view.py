@@ -19,7 +19,7 @@ import pytest
 from controller import cli
 from controller.adapters.clock import SystemClock
 from controller.adapters.state_dynamodb import StateTable, client_factory
-from controller.reconciler import describe
+from controller.description import describe
 from controller.status_document import StatusDocument
 from controller.telemetry.page import POLICY, page_files
 from devstack.port import free_port

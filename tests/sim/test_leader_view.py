@@ -9,8 +9,9 @@ from controller.console_plan import plan_lines
 from controller.core.examination import tell_state
 from controller.core.model import ObservedConnector, connector_key, topic_key
 from controller.core.plan_report import plan_data
+from controller.cycle_report import CycleReport
+from controller.description import describe
 from controller.leader_view import LeaderView, examination_by, plan_told, troubles
-from controller.reconciler import CycleReport, describe
 from tests.make import NAME, topic
 from tests.sim.world import DATA, Controller, SimWorld
 

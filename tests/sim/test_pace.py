@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from controller.core.decision import Stall, Wait
 from controller.core.hold import FREEZE_RECORD, suspend_record
 from controller.core.model import LostTopics, connector_key, topic_key
-from controller.reconciler import CycleReport, describe
+from controller.cycle_report import CycleReport
+from controller.description import describe
 from tests.fakes.connect import REBALANCE
 from tests.make import NAME
 from tests.sim.world import AWAY, DATA, HEARTBEAT, HISTORY, Controller, Effect, Mishap, SimWorld

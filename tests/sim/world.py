@@ -41,20 +41,16 @@ from controller.core.model import (
 )
 from controller.core.secret_path import named_fields
 from controller.core.stage import Stage
+from controller.cycle_report import CycleReport
+from controller.description import describe
 from controller.journal import Journal
 from controller.leadership import Always, Leadership
+from controller.log_lines import acting_lines, action_lines
 from controller.loop import Loop, Wake
 from controller.observe import Manifests, Observer, Scope
 from controller.once import Unrecorded
 from controller.ports import Folder, StateStore, WorkerEvidence
-from controller.reconciler import (
-    ALIVE_RECORD,
-    CycleReport,
-    Reconciler,
-    acting_lines,
-    action_lines,
-    describe,
-)
+from controller.reconciler import ALIVE_RECORD, Reconciler
 from tests.fakes.connect import Clock, FakeConnect, FakeConnectWorld
 from tests.fakes.database import FakeDatabase
 from tests.fakes.files import FakeFiles
