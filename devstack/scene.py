@@ -168,10 +168,12 @@ class Scene:
 
     # --- waiting ----------------------------------------------------------------------------
 
-    def wait(self, claim: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
+    def wait(
+        self, claim: Callable[[], bool], what: str, seconds: float = 30.0, *, every: float = 0.05
+    ) -> float:
         """How long it took until the claim held; a StackError says what it waited for."""
         start = time.monotonic()
-        if not wait_until(claim, seconds):
+        if not wait_until(claim, seconds, every):
             raise StackError(f"after {seconds:.0f} s still not so: {what}\n{self._tail()}")
         return time.monotonic() - start
 

@@ -55,6 +55,7 @@ class Stack:
         self._out = out
         self._logs = logs
         self.workers: dict[str, Worker] = {}
+        self.clusters: dict[str, Broker] = {}  # beside the one that is this stack's
 
     def __enter__(self) -> Self:
         self._jars = provide(out=self._out)
@@ -130,6 +131,13 @@ class Stack:
         worker.start(wait=wait and is_ready)
         return worker
 
+    def add_cluster(self, name: str) -> Broker:
+        """Another Kafka cluster, which nobody here is told of."""
+        broker = Broker(self._nursery, self._jars, self.folder / name, name=name)
+        broker.start()
+        self.clusters[name] = broker
+        return broker
+
     def worker(self, stage: str = "main") -> Worker:
         """The first worker of a stage."""
         return self.workers[f"worker-{stage}"]
@@ -140,8 +148,10 @@ class Stack:
         workers = {name: worker.url for name, worker in self.workers.items()}
         return Endpoints(self.broker.bootstrap, self.aws.url, database, workers)
 
-    def admin(self) -> AdminClient:
-        settings = {"bootstrap.servers": self.broker.bootstrap, "client.id": "devstack"}
+    def admin(self, broker: Broker | None = None) -> AdminClient:
+        """Its own broker's, unless another is named."""
+        bootstrap = (broker or self.broker).bootstrap
+        settings = {"bootstrap.servers": bootstrap, "client.id": "devstack"}
         return AdminClient(settings | {"log_level": 4})  # below, it tells of its own queues
 
     def create_topics(
@@ -153,8 +163,8 @@ class Stack:
         for created in client.create_topics(topics).values():
             created.result(20)
 
-    def topics(self) -> set[str]:
-        return set(self.admin().list_topics(timeout=10).topics)
+    def topics(self, broker: Broker | None = None) -> set[str]:
+        return set(self.admin(broker).list_topics(timeout=10).topics)
 
     def controller_env(
         self,

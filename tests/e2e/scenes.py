@@ -37,16 +37,22 @@ OF_A_STOPPING_TASK: Final = 2
 _REFUSED_LOGIN: Final = re.compile(rb"FATAL:\s+password authentication failed")
 
 
-@contextmanager
-def a_scene(
-    stack: Stack, stage: str, *, overlay_extra: Mapping[str, str] | None = None
-) -> Iterator[Scene]:
-    """A stage with a worker that waits for `ready`; worker, controller and slot end with it."""
+def set_up(stack: Stack, stage: str) -> Scene:
+    """A stage with a worker that waits for `ready`; both end with the stack."""
     stack.aws.put_secret("wms/default/brokerString", stack.broker.bootstrap)
     stack.aws.put_secret(f"wms/{stage}/dbInfo", stack.postgres.db_info())
     worker = stack.add_worker(stage, ready=False, wait=False)
     scene = Scene(stack, stage, worker)
     edit(scene, "stages/local/policy.yaml", _hurry)
+    return scene
+
+
+@contextmanager
+def a_scene(
+    stack: Stack, stage: str, *, overlay_extra: Mapping[str, str] | None = None
+) -> Iterator[Scene]:
+    """A stage on a stack that goes on; worker, controller and slot end with it."""
+    scene = set_up(stack, stage)
     for name, text in (overlay_extra or {}).items():
         (scene.manifests / "stages" / "local" / name).write_text(text, encoding="utf-8")
     try:
