@@ -6,6 +6,7 @@ could take long: the table holds numbers and plain texts, and hostile text costs
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ def known(identity: str, system: System | None = None) -> Failure | None:
     return _BY_ID.get((identity, system)) or _BY_ID.get((identity, None))
 
 
+@functools.lru_cache(maxsize=64)
 def diagnose(text: str) -> Diagnosis:
     """Recognise the cause in a trace, a log line or the body of an answer."""
     whole = excerpt.clean(text)
