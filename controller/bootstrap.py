@@ -17,35 +17,12 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from controller.apply import Applier
 from controller.aws_client import make_later
 from controller.core.aws_names import AwsNames
 from controller.core.faults import Denied
-from controller.core.lease import Terms
-from controller.core.model import Json, Revision, SecretVersion, StagePolicy
 from controller.core.redact import Redacted, Scrubber
 from controller.core.secret_path import candidates
 from controller.core.stage import Stage
-from controller.journal import Journal
-from controller.kafka_login import ReadyWithLogin, read_login
-from controller.lag import LagObserver, Tail
-from controller.leadership import Always, Leadership, Leased
-from controller.manifest import ManifestErrors, load
-from controller.observe import Manifests, Observer, Scope
-from controller.ports import (
-    Clock,
-    ConnectClient,
-    Folder,
-    KafkaClient,
-    LoginProbe,
-    ManifestSource,
-    SecretFiles,
-    SecretReader,
-    SourcePreflight,
-    StateStore,
-    WorkerEvidence,
-)
-from controller.protection import Protection
 from controller.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
@@ -53,7 +30,27 @@ if TYPE_CHECKING:
     from controller.adapters.connect_watch import ConnectStatusWatch
     from controller.adapters.manifests_s3 import Enforced, ManifestBucket
     from controller.adapters.role_boundary import RoleBoundaries
+    from controller.apply import Applier
+    from controller.core.model import Json, Revision, SecretVersion, StagePolicy
+    from controller.journal import Journal
+    from controller.lag import LagObserver, Tail
+    from controller.leadership import Leadership
     from controller.log_lines import Log
+    from controller.observe import Manifests, Observer
+    from controller.ports import (
+        Clock,
+        ConnectClient,
+        Folder,
+        KafkaClient,
+        LoginProbe,
+        ManifestSource,
+        SecretFiles,
+        SecretReader,
+        SourcePreflight,
+        StateStore,
+        WorkerEvidence,
+    )
+    from controller.protection import Protection
     from controller.telemetry.cloudwatch import CloudWatch
     from controller.telemetry.metrics import PrometheusRecorder
 
@@ -142,6 +139,8 @@ class Parts:
     def read_kafka_login(self) -> SecretVersion:
         name = self.settings.kafka_secret
         paths = candidates(self.stage, name, prefix=self.settings.secret_prefix)
+        from controller.kafka_login import read_login
+
         return read_login(self.secrets, name, paths)
 
     def kafka(self, line: str) -> KafkaClient:
@@ -160,6 +159,7 @@ class Parts:
         """What is not there to be asked is None in it."""
         from controller.adapters import jmx, task_metadata
         from controller.adapters.fetch import Page
+        from controller.lag import LagObserver
 
         settings, beans, containers = self.settings, None, None
         try:
@@ -239,6 +239,8 @@ class Parts:
 
         volume = SecretVolume(self.settings.secrets_root)
         if self.settings.kafka_security == "scram" and not self.settings.kafka_password:
+            from controller.kafka_login import ReadyWithLogin
+
             return ReadyWithLogin(volume, self.read_kafka_login)
         return volume
 
@@ -281,6 +283,8 @@ class Parts:
     @cached_property
     def journal(self) -> Journal:
         """The controller's own hand in the history."""
+        from controller.journal import Journal
+
         me = identity()
         who = f"controller ({me['user']}@{me['host']})"
         return Journal(self.store, self.clock, who, scrub=self.scrubber.scrub)
@@ -288,6 +292,9 @@ class Parts:
     @cached_property
     def leadership(self) -> Leadership:
         """Take no lease before somebody asks whether it may write."""
+        from controller.core.lease import Terms
+        from controller.leadership import Always, Leased
+
         settings = self.settings
         if not settings.leased:
             return Always()
@@ -355,6 +362,8 @@ class Parts:
 
     @cached_property
     def protection(self) -> Protection:
+        from controller.protection import Protection
+
         return Protection(self.settings.kafka_security, self.clock)
 
     @property
@@ -382,6 +391,9 @@ class Parts:
 
     @cached_property
     def manifests(self) -> Manifests:
+        from controller.manifest import ManifestErrors
+        from controller.observe import Manifests
+
         return Manifests(self.source, self.load, ManifestErrors)
 
     def revision_if_good(self) -> Revision | None:
@@ -389,6 +401,8 @@ class Parts:
         return self.manifests.refresh(self.clock.now())
 
     def policy(self) -> StagePolicy:
+        from controller.core.model import StagePolicy
+
         revision = self.revision_if_good()
         return revision.policy if revision is not None else StagePolicy()
 
@@ -403,12 +417,15 @@ class Parts:
 
     def load(self, folder: Folder) -> Revision:
         """Read a folder's text as this stage's revision; raises ManifestErrors."""
+        from controller.manifest import load
+
         read = load(folder.files, stage=self.stage, overlay=self.overlay, commit=folder.commit)
         return replace(read, author=folder.author, pushed_by=folder.pushed_by)
 
     @cached_property
     def observer(self) -> Observer:
         from controller.adapters.reach import TcpReach
+        from controller.observe import Observer, Scope
 
         return Observer(
             Scope(
@@ -432,6 +449,8 @@ class Parts:
         )
 
     def applier(self, *, telling: Callable[..., None], told: Callable[..., None]) -> Applier:
+        from controller.apply import Applier
+
         return Applier(
             connect=self.connect,
             kafka=self.observer.kafka.current,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from controller.adapters.reach import TcpReach
 from controller.bootstrap import build_for_people
-from controller.core.examination import Examination, examination_told
 from controller.core.faults import Fault, Unavailable
 from controller.core.model import Json, ResourceKey
 from controller.settings import BadSetting, Settings
 from controller.status_document import read_status
 from controller.verify import STALE_SECONDS
+
+if TYPE_CHECKING:
+    from controller.core.examination import Examination
 
 _STEP: Final = (
     "resource",
@@ -133,6 +135,8 @@ def troubles(view: LeaderView) -> Iterator[str]:
 
 def examination_by(view: LeaderView, key: ResourceKey) -> Examination:
     """Find what the leader says that one connector suffers from."""
+    from controller.core.examination import examination_told
+
     found = next((r for r in view.document["resources"] if r["resource"] == str(key)), None)
     if found is None:
         raise BadSetting(f"the status from {view.source} names no {key}")
