@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from controller.core.faults import Conflict, Fault, OutcomeUnknown, Transient, Unavailable
@@ -46,25 +46,12 @@ from controller.core.teardown import (
 )
 from controller.ports import Clock, ConnectClient, KafkaClient, StateStore
 from controller.reconciler import ALIVE_RECORD
+from controller.teardown_report import Teardown, teardown_lines
 
 _STEP: Final = 0.5  # seconds between two looks while something is waited for
 _GRACE: Final = 35.0  # a sign of life lasts three intervals and 30 s
 _LEAVING: Final = 45.0  # how long the group may keep a worker that was killed
 _ROUNDS: Final = 10  # of deleting connectors; each deletion starts a rebalance, which refuses more
-
-
-@dataclass(frozen=True)
-class Teardown:
-    """What became of a teardown; of a dry run, what it would delete."""
-
-    deleted: tuple[str, ...] = ()
-    left: tuple[Left, ...] = ()
-    by_hand: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        return not self.failures
 
 
 class _Stop(Exception):
@@ -114,41 +101,27 @@ def run_teardown(
     return run.rehearse() if dry_run else run.perform()
 
 
+@dataclass(slots=True, kw_only=True)
 class _Run:
     """One run, and what it has come to so far."""
 
-    def __init__(
-        self,
-        *,
-        stage: Stage,
-        confirm: str | None,
-        connect: ConnectClient,
-        kafka: KafkaClient,
-        store: StateStore,
-        clock: Clock,
-        wait: Callable[[float], None],
-        interval: float,
-        say: Callable[[str], None],
-        manifests: Revision | None,
-        cap: int,
-    ) -> None:
-        self._stage = stage
-        self._confirm = confirm
-        self._connect = connect
-        self._kafka = kafka
-        self._store = store
-        self._clock = clock
-        self._wait = wait
-        self._interval = interval
-        self._say = say
-        self._manifests = manifests
-        self._cap = cap
-        self._connect_answers = False
-        self._expected: frozenset[str] = frozenset()  # connectors that are asked for by name
-        self._deleted: list[str] = []
-        self._left: tuple[Left, ...] = ()
-        self._by_hand = ByHand()
-        self._failures: list[str] = []
+    stage: Stage
+    confirm: str | None
+    connect: ConnectClient
+    kafka: KafkaClient
+    store: StateStore
+    clock: Clock
+    wait: Callable[[float], None]
+    interval: float
+    say: Callable[[str], None]
+    manifests: Revision | None
+    cap: int
+    _connect_answers: bool = False
+    _expected: frozenset[str] = frozenset()  # connectors that are asked for by name
+    _deleted: list[str] = field(default_factory=list)
+    _left: tuple[Left, ...] = ()
+    _by_hand: ByHand = field(default_factory=ByHand)
+    _failures: list[str] = field(default_factory=list)
 
     def rehearse(self) -> Teardown:
         """Look, and list what `perform` would delete; nothing is written anywhere."""
@@ -172,22 +145,9 @@ class _Run:
             by_hand=self._by_hand.sql,
             failures=tuple(self._failures),
         )
-        self._tell(report, done)
+        for line in teardown_lines(report, self.stage.name, done):
+            self.say(line)
         return report
-
-    def _tell(self, report: Teardown, done: str) -> None:
-        for name in report.deleted:
-            self._say(f"{done} {name}")
-        for name, why in report.left:
-            self._say(f"left {name}: {why}")
-        if report.by_hand:
-            self._say("what only a person can remove, in the source database:")
-        for line in report.by_hand:
-            self._say(f"  {line}")
-        for failure in report.failures:
-            self._say(f"failed: {failure}")
-        if not report.deleted and report.ok:
-            self._say(f"nothing of stage {self._stage.name} is left to delete")
 
     # --- the two ways -----------------------------------------------------------------------
 
@@ -197,9 +157,9 @@ class _Run:
             *(str(connector_key(request.name)) for request in connectors),
             *(str(topic_key(request.name)) for request in topics.requests),
         ]
-        members = self._kafka.group_members(self._stage.connect_group)
+        members = self.kafka.group_members(self.stage.connect_group)
         if members:
-            self._say(f"{members} worker(s) of the stage still run: {self._stop_first()}")
+            self.say(f"{members} worker(s) of the stage still run: {self._stop_first()}")
 
     def _perform(self) -> None:
         self._look()
@@ -214,18 +174,18 @@ class _Run:
 
     def _look(self) -> tuple[tuple[ConnectorDeletionRequest, ...], TopicDeletions]:
         """Refuse whatever is to be refused before anything is touched, the store included."""
-        records = self._store.load()
-        self._expected = expected_connectors(self._stage, records, self._manifests)
+        records = self.store.load()
+        self._expected = expected_connectors(self.stage, records, self.manifests)
         observed = self._observe_connectors()
         refused = refuse_place(
-            self._stage,
+            self.stage,
             records,
-            cluster_id=self._kafka.cluster_id(),
-            connect_cluster_id=self._connect.cluster_id() if self._connect_answers else None,
-            declared=self._manifests.policy.kafka_cluster_id if self._manifests else None,
+            cluster_id=self.kafka.cluster_id(),
+            connect_cluster_id=self.connect.cluster_id() if self._connect_answers else None,
+            declared=self.manifests.policy.kafka_cluster_id if self.manifests else None,
         )
         _insist(refused)
-        connectors = find_connectors(self._stage, self._confirm, observed)
+        connectors = find_connectors(self.stage, self.confirm, observed)
         _insist(connectors.refusals)
         self._gather_by_hand(observed, remembered_sql(records))
         listed, whole = self._list()
@@ -234,7 +194,7 @@ class _Run:
 
     def _observe_connectors(self) -> Snapshot[ObservedConnector]:
         """Answer nothing for a Connect that is away: its connectors go with its topics."""
-        observed = self._connect.observe(self._expected)
+        observed = self.connect.observe(self._expected)
         self._connect_answers = observed.fault is None
         if observed.fault is None:
             return observed
@@ -243,7 +203,7 @@ class _Run:
                 f"Connect answers, but does not tell its connectors: {observed.fault}. "
                 f"{self._stop_first()}",
             )
-        self._say(f"Connect does not answer ({observed.fault.message}): connectors are skipped")
+        self.say(f"Connect does not answer ({observed.fault.message}): connectors are skipped")
         return Snapshot()
 
     def _gather_by_hand(
@@ -254,19 +214,19 @@ class _Run:
             for key, item in observed.items.items()
             if isinstance(item, ObservedConnector)
         }
-        found = by_hand(self._stage, configs_of(seen, self._manifests))
+        found = by_hand(self.stage, configs_of(seen, self.manifests))
         sql = tuple(dict.fromkeys((*remembered, *found.sql)))
         self._by_hand = ByHand(sql, found.doubtful)
 
     def _list(self) -> tuple[Listing, bool]:
         """List the topics, and look into each expected one that is not in the list."""
-        listed = self._kafka.list_topics()
-        missing = expected_topics(self._stage, self._manifests) - set(listed)
-        return listed, is_whole(missing, self._kafka.observe(missing))
+        listed = self.kafka.list_topics()
+        missing = expected_topics(self.stage, self.manifests) - set(listed)
+        return listed, is_whole(missing, self.kafka.observe(missing))
 
     def _find_topics(self, planned: Listing, listed: Listing, *, whole: bool) -> TopicDeletions:
         found = find_topics(
-            self._stage, self._confirm, planned=planned, listed=listed, whole=whole, cap=self._cap
+            self.stage, self.confirm, planned=planned, listed=listed, whole=whole, cap=self.cap
         )
         self._left = found.left
         _insist(found.refusals)
@@ -276,12 +236,12 @@ class _Run:
 
     def _hold_controller(self) -> None:
         """Mark the stage, and wait until its controller holds still or shows no sign of life."""
-        records = self._store.load()
+        records = self.store.load()
         before, marked = records.get(ALIVE_RECORD), TEARING_DOWN_RECORD in records
-        value = mark_value(self._clock.now(), self._by_hand.sql)
-        self._store.put(TEARING_DOWN_RECORD, value)
+        value = mark_value(self.clock.now(), self._by_hand.sql)
+        self.store.put(TEARING_DOWN_RECORD, value)
         if before is not None:
-            self._say("waiting until the stage's controller holds still")
+            self.say("waiting until the stage's controller holds still")
         if not self._until(
             lambda: acknowledged(self._alive(), before, marked_before=marked), self._patience
         ):
@@ -291,20 +251,18 @@ class _Run:
             )
 
     def _alive(self) -> Record | None:
-        record = self._store.load().get(ALIVE_RECORD)
+        record = self.store.load().get(ALIVE_RECORD)
         expired = (
-            record is not None
-            and record.expires is not None
-            and record.expires <= self._clock.now()
+            record is not None and record.expires is not None and record.expires <= self.clock.now()
         )
         return None if expired else record
 
     @property
     def _patience(self) -> float:
-        return 3 * self._interval + _GRACE
+        return 3 * self.interval + _GRACE
 
     def _stop_first(self) -> str:
-        return f"Stop the service {self._stage.service} first, then run the teardown again."
+        return f"Stop the service {self.stage.service} first, then run the teardown again."
 
     # --- connectors -------------------------------------------------------------------------
 
@@ -312,7 +270,7 @@ class _Run:
         """Observe before each round: a refused deletion may have been carried out."""
         asked: dict[str, None] = {}
         for _ in range(_ROUNDS):
-            found = find_connectors(self._stage, self._confirm, self._observe_connectors())
+            found = find_connectors(self.stage, self.confirm, self._observe_connectors())
             _insist(found.refusals)
             there = {request.name for request in found.requests}
             if self._connect_answers:
@@ -322,26 +280,26 @@ class _Run:
             for request in found.requests:
                 self._delete_connector(request)
                 asked[request.name] = None
-            self._wait(_STEP)
+            self.wait(_STEP)
         raise _Stop(f"Connect does not let go of its connectors. {self._stop_first()}")
 
     def _delete_connector(self, request: ConnectorDeletionRequest) -> None:
         permitted = permit_connector(request)
         try:
-            self._connect.delete(permitted.name)
+            self.connect.delete(permitted.name)
         except (Conflict, Transient, OutcomeUnknown) as fault:
-            self._say(f"{connector_key(request.name)}: {fault}; looking again")
+            self.say(f"{connector_key(request.name)}: {fault}; looking again")
 
     # --- topics -----------------------------------------------------------------------------
 
     def _insist_on_no_worker(self, *, leaving: bool) -> None:
         """A living worker would create its topics again; one that was killed leaves later."""
-        group = self._stage.connect_group
-        members = self._kafka.group_members(group)
+        group = self.stage.connect_group
+        members = self.kafka.group_members(group)
         if members and leaving:
-            self._say(f"waiting until group {group} has no member any more")
-            self._until(lambda: self._kafka.group_members(group) == 0, _LEAVING)
-            members = self._kafka.group_members(group)
+            self.say(f"waiting until group {group} has no member any more")
+            self._until(lambda: self.kafka.group_members(group) == 0, _LEAVING)
+            members = self.kafka.group_members(group)
         if members:
             raise _Stop(
                 f"{members} worker(s) of the stage still run (group {group}), and would create "
@@ -359,11 +317,11 @@ class _Run:
     def _delete_topic(self, request: DeletionRequest) -> None:
         permitted = permit(request)
         try:
-            self._kafka.delete_topic(permitted)
+            self.kafka.delete_topic(permitted)
         except Unavailable:
             raise  # each further one would only wait for nothing
         except OutcomeUnknown as fault:
-            self._say(f"{topic_key(request.name)}: {fault}; looking again later")
+            self.say(f"{topic_key(request.name)}: {fault}; looking again later")
         except Fault as fault:
             self._failures.append(f"Topic {request.name} was not deleted: {fault}.")
             return
@@ -372,10 +330,10 @@ class _Run:
     def _look_again(self, topics: tuple[DeletionRequest, ...]) -> None:
         """What is there again an interval later was created by something that still runs."""
         if topics:
-            self._say(f"looking again in {self._interval:g} s")
-            self._wait(self._interval)
+            self.say(f"looking again in {self.interval:g} s")
+            self.wait(self.interval)
         listed, whole = self._list()
-        back = came_back(self._stage, topics, listed)
+        back = came_back(self.stage, topics, listed)
         self._deleted = [name for name in self._deleted if not _is_listed(name, listed)]
         self._failures.extend(back)
         if not whole and not back:
@@ -390,16 +348,16 @@ class _Run:
         """Remove the records, the mark last: without it a living controller starts over."""
         first = self._alive()
         if first is not None:
-            self._say("waiting until the last sign of life of the stage's controller is gone")
+            self.say("waiting until the last sign of life of the stage's controller is gone")
         if not self._until(lambda: self._gone_or_renewed(first), self._patience) or self._alive():
             raise _Stop(
                 "The stage's controller still runs, and would create everything again once the "
                 f"stage's records are gone. {self._stop_first()}",
             )
-        keys = sorted(self._store.load(), key=lambda key: (key == TEARING_DOWN_RECORD, key))
+        keys = sorted(self.store.load(), key=lambda key: (key == TEARING_DOWN_RECORD, key))
         for key in keys:
-            self._store.delete(key)
-        self._say(f"removed {len(keys)} record(s) of stage {self._stage.name}")
+            self.store.delete(key)
+        self.say(f"removed {len(keys)} record(s) of stage {self.stage.name}")
 
     def _gone_or_renewed(self, first: Record | None) -> bool:
         alive = self._alive()
@@ -407,13 +365,13 @@ class _Run:
 
     def _until(self, claim: Callable[[], bool], limit: float) -> bool:
         """Wait for a claim, bounded in time and in looks."""
-        end = self._clock.monotonic() + limit
+        end = self.clock.monotonic() + limit
         for _ in range(math.ceil(limit / _STEP)):
             if claim():
                 return True
-            if self._clock.monotonic() >= end:
+            if self.clock.monotonic() >= end:
                 break
-            self._wait(_STEP)
+            self.wait(_STEP)
         return claim()
 
 

@@ -20,7 +20,8 @@ from controller.adapters.state_file import StateFile
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.memory import BIRTH_RECORD
 from controller.core.stage import MARK_KEY, Stage
-from controller.teardown import Teardown, run_teardown
+from controller.teardown import run_teardown
+from controller.teardown_report import Teardown
 from devstack.environment import wait_until
 from devstack.stack import Stack
 from devstack.worker import Worker

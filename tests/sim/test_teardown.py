@@ -27,7 +27,8 @@ from controller.core.model import (
 from controller.core.reference import parse_template
 from controller.core.stage import MARK_KEY, NAMED, RefusedStage, Stage
 from controller.reconciler import ALIVE_RECORD
-from controller.teardown import Teardown, run_teardown
+from controller.teardown import run_teardown
+from controller.teardown_report import Teardown
 from tests.fakes.connect import (
     POSTGRES,
     REBALANCE,
