@@ -23,7 +23,7 @@ from controller.core.model import (
 )
 from controller.core.refusal import decide_refused, read_refusal
 from controller.core.resolve import Resolution
-from controller.core.restart_case import before_resume, resume_hold
+from controller.core.restart_case import before_resume, login_hold, resume_hold
 from controller.core.secret_path import named_fields
 from controller.core.surroundings import Surroundings, rivals_of
 from controller.core.world import World
@@ -50,7 +50,8 @@ def decide_case(manifest: ConnectorManifest, resolution: Resolution, world: Worl
         return decision
     if isinstance(observed, ObservedConnector) and not diff_connector(resolution.desired, observed):
         return decision
-    return _after_refusal(manifest, resolution, world) or decision
+    held = login_hold(manifest, resolution, world)
+    return held or _after_refusal(manifest, resolution, world) or decision
 
 
 def shares_unasked(world: World) -> bool:

@@ -78,6 +78,12 @@ class Case:
         return None if self.ailment is None else self.ailment.row
 
     @property
+    def ill_since(self) -> float:
+        """What was well in between begins anew, however often it was tried before."""
+        tries = self.tries
+        return self.now if tries is None or tries.well_since is not None else tries.since
+
+    @property
     def failure_id(self) -> str:
         if self.ailment is not None:
             return self.ailment.row.id
@@ -142,16 +148,16 @@ def _restart(case: Case, limit: int | None) -> Decision:
     asked = case.released or (_changed_since(case) and tries.count > 0)
     if limit is not None and tries.count >= limit and not asked:
         return Stall("RestartsSpent", _explain_spent(case, tries))
-    held = _too_soon(case, tries) or _out_of_reach(case) or _paced(case, tries, asked=asked)
+    held = _too_soon(case) or _out_of_reach(case) or _paced(case, tries, asked=asked)
     return held or _act(case, tries)
 
 
-def _too_soon(case: Case, tries: Tries) -> Wait | None:
+def _too_soon(case: Case) -> Wait | None:
     """Look twice before the first try, and give a start the time to show what came of it."""
     if case.symptom is Symptom.LOOPING:
         return None
     needed = NO_TASKS_AFTER if case.symptom is Symptom.NO_TASKS else NEWS_AFTER
-    left = max(tries.since, case.bounced) + needed - case.now
+    left = max(case.ill_since, case.bounced) + needed - case.now
     if case.tries is not None and left <= 0:
         return None
     return Wait(

@@ -205,18 +205,27 @@ def _address(config: Mapping[str, str]) -> tuple[str, int] | None:
 # --- resuming what we stopped -----------------------------------------------------------------
 
 
+def login_hold(
+    manifest: ConnectorManifest, resolution: Resolution, world: World
+) -> Wait | Stall | None:
+    """Answer why a login that we stopped a connector for is not tried, by a write neither."""
+    stop = read_stop(world.records, manifest.name)
+    if stop is None:
+        return None
+    released = release_record(manifest.name) in world.records
+    mode = world.policy.probe
+    return hold_resume(stop, resolution.rendered, manifest.generation, mode, released=released)
+
+
 def resume_hold(
     manifest: ConnectorManifest, resolution: Resolution, world: World
 ) -> Wait | Stall | None:
     """Answer why a connector that we stopped may not be resumed yet."""
-    stop = read_stop(world.records, manifest.name)
-    if stop is None:
-        return None
+    stop, held = read_stop(world.records, manifest.name), login_hold(manifest, resolution, world)
+    if stop is None or held is not None:
+        return held
     used: LoginNeed | None = resolution.rendered
     released = release_record(manifest.name) in world.records
-    held = hold_resume(stop, used, manifest.generation, world.policy.probe, released=released)
-    if held is not None:
-        return held
     if used is not None and not concerns(stop, used):
         return None  # a rotation, which no budget refuses
     tries = read_tries(world.records, manifest.name, world.now)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.action import Restart, Stop
+from controller.core.action import Remember, Restart, Stop
 from controller.core.ailment import Ailment, AilmentSource
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
 from controller.core.failure import Failure, Treatment, known
@@ -110,6 +110,15 @@ def test_a_connector_without_tasks_is_stopped_to_be_resumed() -> None:
 def test_only_after_the_time_that_a_rebalance_takes() -> None:
     fresh = case(None, tries=Tries(since=NOW - 30, generation="c1"))
     assert decide_restart(fresh).reason == "JustFailed"
+
+
+def test_one_that_was_well_in_between_gets_that_time_anew() -> None:
+    healed = replace(tried(1, HOUR), well_since=NOW - 60)
+    again = case(None, tries=healed)
+    assert decide_restart(again).reason == "JustFailed"
+    (told,) = keep_tries(again, lost=False)
+    assert isinstance(told, Remember)
+    assert (told.value["since"], told.value["count"], told.value["wellSince"]) == (NOW, 1, None)
 
 
 @pytest.mark.parametrize(
