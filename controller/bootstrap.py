@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.aws_client import make_later
 from controller.core.aws_names import AwsNames
-from controller.core.faults import Denied
+from controller.core.faults import Denied, Fault
 from controller.core.redact import Redacted, Scrubber
 from controller.core.secret_path import candidates
 from controller.core.stage import Stage
@@ -283,10 +283,11 @@ class Parts:
     @cached_property
     def journal(self) -> Journal:
         """The controller's own hand in the history."""
+        return self.journal_of(f"controller ({on_this_machine()})")
+
+    def journal_of(self, who: str) -> Journal:
         from controller.journal import Journal
 
-        me = identity()
-        who = f"controller ({me['user']}@{me['host']})"
         return Journal(self.store, self.clock, who, scrub=self.scrubber.scrub)
 
     @cached_property
@@ -369,10 +370,15 @@ class Parts:
     @property
     def who(self) -> str:
         """Name the person: by AWS's word where the store is there, else as this machine does."""
-        if self.settings.state_table:
-            return self.caller.arn
-        me = identity()
-        return f"{me['user']}@{me['host']}"
+        return self.caller.arn if self.settings.state_table else on_this_machine()
+
+    @property
+    def who_runs(self) -> str:
+        """Name the person or the task; not every task reaches the one who knows its ARN."""
+        try:
+            return self.who
+        except Fault:
+            return on_this_machine()
 
     def _enforced(self) -> Enforced:
         from controller.adapters.manifests_s3 import Enforced
@@ -506,6 +512,11 @@ def build_for_people(settings: Settings) -> Parts:
 
 def jitter() -> float:
     return random.random()  # noqa: S311 - spreads load, guards nothing
+
+
+def on_this_machine() -> str:
+    me = identity()
+    return f"{me['user']}@{me['host']}"
 
 
 def identity() -> dict[str, Json]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.bootstrap import Parts
-from controller.console import Output, print_data
+from controller.console import Output, fail, print_data
+from controller.core.faults import Fault
 from controller.core.model import Json
 from controller.core.stage import Stage
 from controller.settings import BadSetting, read_settings
@@ -64,7 +65,9 @@ def push(
     )
     folder = source.read()
     folder = replace(folder, files=own_files(folder.files, parts.overlay))
-    return _show(_publisher(parts).push(folder, reason), output)
+    done = _publisher(parts).push(folder, reason)
+    _record(parts, "push", done)
+    return _show(done, output)
 
 
 @app.command(name="list")
@@ -107,7 +110,9 @@ def rollback(
 ) -> int:
     """Put an earlier push into force again, as a new sequence."""
     parts = _parts(stage, bucket, None, overlay)
-    return _show(_publisher(parts).roll_back(to, reason), output)
+    done = _publisher(parts).roll_back(to, reason)
+    _record(parts, "rollback", done)
+    return _show(done, output)
 
 
 def _parts(
@@ -129,6 +134,23 @@ def _publisher(parts: Parts) -> Publisher:
 
     now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
     return Publisher(parts.bucket, parts.stage.name, parts.load, who=parts.caller.arn, at=now)
+
+
+def _record(parts: Parts, kind: str, done: Push) -> None:
+    """Put it into the history of the table that the settings name, if they name one."""
+    from controller.core.history import push_entry
+    from controller.pushes import pointer_data
+
+    if parts.settings.state_table is None or not done.switched:
+        return
+    lines = [line for change in done.changes or () for line in change.lines()]
+    try:
+        parts.journal_of(done.pointer.who).tell(push_entry(kind, pointer_data(done.pointer), lines))
+    except Fault as fault:
+        fail(
+            f"sequence {done.pointer.sequence} is in force, but could not be recorded in "
+            f"{parts.settings.state_table}: {fault.message}"
+        )
 
 
 def _show(done: Push, output: Output) -> int:

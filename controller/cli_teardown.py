@@ -50,6 +50,7 @@ def teardown(
         interval=parts.policy().interval,
         say=print,
         manifests=parts.revision_if_good(),
+        journal=parts.journal_of(parts.who_runs),
     )
     return FINE if report.ok else FAULT
 

@@ -116,7 +116,7 @@ def _word(record: str) -> dict[str, Json]:
 
 
 def _journal(parts: Parts) -> Journal:
-    return Journal(parts.store, parts.clock, parts.who)
+    return parts.journal_of(parts.who)
 
 
 def _take_back(parts: Parts, record: str) -> bool:

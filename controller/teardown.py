@@ -15,8 +15,10 @@ from controller.core.guards import (
     permit,
     permit_connector,
 )
+from controller.core.history import ended_entry, teardown_entry
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.model import (
+    Json,
     ObservedConnector,
     Record,
     Revision,
@@ -44,6 +46,7 @@ from controller.core.teardown import (
     refuse_teardown,
     remembered_sql,
 )
+from controller.journal import Journal
 from controller.ports import Clock, ConnectClient, KafkaClient, StateStore
 from controller.reconciler import ALIVE_RECORD
 from controller.teardown_report import Teardown, teardown_lines
@@ -75,6 +78,7 @@ def run_teardown(
     interval: float,
     say: Callable[[str], None],
     manifests: Revision | None,
+    journal: Journal | None = None,
     cap: int = 100,
 ) -> Teardown:
     """Delete all that is an ephemeral stage's own; safe to run again after any failure."""
@@ -96,6 +100,7 @@ def run_teardown(
         interval=interval,
         say=say,
         manifests=manifests,
+        journal=journal,
         cap=cap,
     )
     return run.rehearse() if dry_run else run.perform()
@@ -115,7 +120,9 @@ class _Run:
     interval: float
     say: Callable[[str], None]
     manifests: Revision | None
+    journal: Journal | None
     cap: int
+    _begun: str | None = None  # what stands in the history of this run
     _connect_answers: bool = False
     _expected: frozenset[str] = frozenset()  # connectors that are asked for by name
     _deleted: list[str] = field(default_factory=list)
@@ -128,7 +135,10 @@ class _Run:
         return self._report(self._rehearse, done="would delete")
 
     def perform(self) -> Teardown:
-        return self._report(self._perform, done="deleted")
+        report = self._report(self._perform, done="deleted")
+        if self._begun is not None:
+            self._record(ended_entry(self._begun, report.deleted, report.failures))
+        return report
 
     def _report(self, steps: Callable[[], None], done: str) -> Teardown:
         try:
@@ -153,22 +163,30 @@ class _Run:
 
     def _rehearse(self) -> None:
         connectors, topics = self._look()
-        self._deleted = [
-            *(str(connector_key(request.name)) for request in connectors),
-            *(str(topic_key(request.name)) for request in topics.requests),
-        ]
+        self._deleted = _names(connectors, topics)
         members = self.kafka.group_members(self.stage.connect_group)
         if members:
             self.say(f"{members} worker(s) of the stage still run: {self._stop_first()}")
 
     def _perform(self) -> None:
-        self._look()
+        names = _names(*self._look())
+        self._begun = self._record(teardown_entry(self.stage.name, names))
         self._hold_controller()
         self._delete_connectors()
         self._insist_on_no_worker(leaving=not self._connect_answers)
         topics = self._delete_topics()
         self._look_again(topics)
         self._forget()
+
+    def _record(self, entry: Mapping[str, Json]) -> str | None:
+        """Put it into the history, which a branch may do without."""
+        if self.journal is None:
+            return None
+        try:
+            return self.journal.tell(entry)
+        except Fault as fault:
+            self.say(f"this could not be recorded: {fault.message}")
+            return None
 
     # --- look -------------------------------------------------------------------------------
 
@@ -373,6 +391,13 @@ class _Run:
                 break
             self.wait(_STEP)
         return claim()
+
+
+def _names(connectors: Iterable[ConnectorDeletionRequest], topics: TopicDeletions) -> list[str]:
+    return [
+        *(str(connector_key(request.name)) for request in connectors),
+        *(str(topic_key(request.name)) for request in topics.requests),
+    ]
 
 
 def _insist(refused: Iterable[str]) -> None:

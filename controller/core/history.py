@@ -18,7 +18,7 @@ from controller.core.action import (
     is_own,
 )
 from controller.core.condition import Condition
-from controller.core.decision import Act, Difference
+from controller.core.decision import Act, Difference, Risk
 from controller.core.diff import Change, diff_lines
 from controller.core.model import Json, ResourceKey, Unknown
 from controller.core.world import World
@@ -28,6 +28,7 @@ CONDITIONS: Final = "conditions"  # apart from it, so that flapping never pushes
 UNKNOWN_OUTCOME: Final = "unknown"  # begun, and nothing tells how it ended
 LONGEST_TEXT: Final = 400
 MOST_MOVED: Final = 100  # conditions in one record
+MOST_CHANGES: Final = 200  # lines of one push
 
 Entry: TypeAlias = "Mapping[str, Json]"
 Scrub: TypeAlias = "Callable[[str], str]"
@@ -131,6 +132,39 @@ def revision_entry(origin: Origin, before: str | None) -> dict[str, Json]:
         "cluster": origin.cluster,
         **_who(origin),
         "changes": [f"~ revision: {before} -> {origin.revision}"],
+    }
+
+
+def teardown_entry(stage: str, names: Sequence[str]) -> dict[str, Json]:
+    """Tell what is about to be deleted, all of which somebody asked for by the stage's name."""
+    return {
+        "event": "begun",
+        "resource": "stage",
+        "action": "Teardown",
+        "reason": "Confirmed",
+        "why": f"the teardown of stage {stage} was confirmed by name",
+        "risk": str(Risk.DATA_LOSS),
+        "changes": list[Json](f"- {name}" for name in names),
+    }
+
+
+def ended_entry(begun: str, done: Sequence[str], failures: Sequence[str]) -> dict[str, Json]:
+    entry: dict[str, Json] = {"event": "ended", "of": begun, "done": ", ".join(done)}
+    if not failures:
+        return {**entry, "outcome": "done"}
+    return {**entry, "outcome": "stopped between", "fault": "; ".join(failures)}
+
+
+def push_entry(kind: str, pushed: Mapping[str, Json], changes: Sequence[str]) -> dict[str, Json]:
+    """Tell that a revision was put into force: by a push, or by a rollback to an earlier one."""
+    told = ("revision", "sequence", "commit", "author", "who")
+    why = pushed.get("reason")
+    return {
+        "event": kind,
+        "resource": "stage",
+        **{key: pushed.get(key) for key in told},
+        "reason": f"sequence {pushed.get('sequence')}{f': {why}' if why else ''}",
+        "changes": list[Json](changes[:MOST_CHANGES]),
     }
 
 

@@ -166,6 +166,24 @@ def test_rolling_back_is_a_new_sequence_with_the_old_content(
         publisher(bucket).roll_back(17, "")
 
 
+def test_who_wrote_and_who_pushed_come_with_the_revision_and_a_rollback_is_of_who_did_it(
+    bucket: ManifestBucket, clock: FakeClock
+) -> None:
+    ann, bob = "Ann <ann@localhost>", "arn:aws:iam::1:user/bob"
+    publisher(bucket).push(Folder(manifest("1000"), "a" * 40, author=ann), "")
+    publisher(bucket).push(Folder(manifest("2000"), "b" * 40, author=ann), "")
+    source = open_source(bucket, clock)
+    source.look()
+    taken = source.manifests.in_force
+    assert taken is not None
+    assert (taken.author, taken.pushed_by) == (ann, "arn:aws:iam::1:user/ann")
+    publisher(bucket, bob).roll_back(None, "")
+    source.look()
+    taken = source.manifests.in_force
+    assert taken is not None
+    assert (taken.commit, taken.author, taken.pushed_by) == ("a" * 40, None, bob)
+
+
 def test_of_two_who_push_at_once_one_is_told_to_look_again(
     bucket: ManifestBucket, aws_url: str, name: str
 ) -> None:

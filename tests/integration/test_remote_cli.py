@@ -15,7 +15,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.state_dynamodb import StateTable, client_factory
 from controller.status_document import StatusDocument
 from devstack.port import free_port
-from tests.tables import aws_client, make_table
+from tests.tables import aws_client, make_bucket, make_table
 from tests.unit.test_verify import REVISION, good
 
 TABLE = "wms-connector-feat-x-state"
@@ -242,3 +242,60 @@ def test_manifests_are_pushed_listed_and_rolled_back(
         (1, False),
     ]
     assert rows[0]["object"] == first["object"]
+    assert store.read("history", 9) == (), "no table was named"
+
+
+@pytest.fixture
+def own_bucket(aws_url: str) -> str:
+    return f"s3://{make_bucket(aws_url)}/manifests/"
+
+
+def push_and_roll_back(bucket: str, folder: Path) -> None:
+    place = ["--bucket", bucket]
+    author = ["--commit", "a" * 40, "--author", "Ann <ann@localhost>"]
+    for text, reason in (("7", "first"), ("8", "longer")):
+        write_topic(folder, text)
+        push = ["manifests", "push", "-m", str(folder), *place, *author, "--reason", reason]
+        assert cli.main(push) == 0
+    assert cli.main(["manifests", "rollback", *place]) == 0
+
+
+def write_topic(folder: Path, retention: str) -> None:
+    text = [
+        "apiVersion: wms.cdc/v1",
+        "kind: Topic",
+        "metadata: {name: wms.APP.ORDERS}",
+        f'spec: {{class: data, partitions: 1, config: {{"retention.ms": "{retention}"}}}}',
+        "",
+    ]
+    for name, lines in (("base", text), ("stages/ephemeral", ["# nothing of its own"])):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "topics.yaml").write_text("\n".join(lines))
+
+
+def test_a_push_is_recorded_in_the_table_that_the_settings_name(
+    store: StateTable, own_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WMS_STATE_TABLE", TABLE)
+    push_and_roll_back(own_bucket, tmp_path)
+    told = store.read("history", 9)
+    assert [one["event"] for one in told] == ["push", "push", "rollback"]
+    assert [one["author"] for one in told] == ["Ann <ann@localhost>"] * 2 + [None]
+    assert all(str(one["who"]).startswith(ARN) for one in told)
+    assert told[1]["reason"] == "sequence 2: longer"
+    assert "retention.ms: 7 -> 8" in str(told[1]["changes"])
+
+
+def test_a_push_whose_record_is_lost_is_in_force_and_says_so(
+    own_bucket: str,
+    store: StateTable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WMS_STATE_TABLE", "a-table-that-is-not-there")
+    push_and_roll_back(own_bucket, tmp_path)
+    told = capsys.readouterr()
+    assert "in force as sequence 3" in told.out
+    assert "sequence 3 is in force, but could not be recorded in a-table" in told.err
+    assert store.read("history", 9) == ()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controller.core.faults import Conflict, Denied, Fault, OutcomeUnknown, Unavailable
 from controller.core.guards import own_name
+from controller.core.history import HISTORY, timeline
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.memory import BIRTH_RECORD
 from controller.core.model import (
@@ -26,6 +27,7 @@ from controller.core.model import (
 )
 from controller.core.reference import parse_template
 from controller.core.stage import MARK_KEY, NAMED, RefusedStage, Stage
+from controller.journal import Journal
 from controller.reconciler import ALIVE_RECORD
 from controller.teardown import run_teardown
 from controller.teardown_report import Teardown
@@ -144,6 +146,7 @@ class World:
             "interval": INTERVAL,
             "say": self.said.append,
             "manifests": self.manifests,
+            "journal": Journal(self.store, self.clock, "ann@laptop"),
         }
         return run_teardown(**{**given, **changed})
 
@@ -288,6 +291,44 @@ def test_a_dry_run_tells_that_the_service_is_to_be_stopped() -> None:
     report = world.tear_down(dry_run=True)
     assert report.ok
     assert any("Stop the service wms-connector-feat-demo first" in line for line in world.said)
+
+
+# --- what is told afterwards -----------------------------------------------------------------
+
+
+def test_a_teardown_is_in_the_history_with_all_that_it_was_about_and_its_end(world: World) -> None:
+    assert world.tear_down().ok
+    (told,) = timeline(world.store.read(HISTORY, 99))
+    assert (told["action"], told["who"], told["risk"]) == ("Teardown", "ann@laptop", "data-loss")
+    assert {str(line).removeprefix("- topic/") for line in _list(told["changes"])} == set(OURS)
+    assert told["outcome"] == "done"
+    assert "feat-demo" in str(told["why"])
+
+
+def test_a_teardown_that_was_stopped_between_tells_why(world: World) -> None:
+    world.kafka.groups[FEAT.connect_group] = 1
+    assert not world.tear_down().ok
+    (told,) = timeline(world.store.read(HISTORY, 99))
+    assert told["outcome"] == "stopped between"
+    assert "worker(s) of the stage still run" in str(told["fault"])
+
+
+def test_what_is_refused_and_what_is_only_listed_is_not_in_the_history(world: World) -> None:
+    world.tear_down(dry_run=True)
+    world.tear_down(confirm="another")
+    assert not world.store.history
+
+
+def test_a_teardown_that_cannot_be_recorded_says_so_and_goes_on(world: World) -> None:
+    world.store.unwritable = Unavailable("StateUnavailable", "no space is left")
+    assert world.tear_down().ok
+    assert world.is_gone()
+    assert [line for line in world.said if "could not be recorded: no space is left" in line]
+
+
+def _list(value: Any) -> list[Any]:
+    assert isinstance(value, list)
+    return value
 
 
 # --- what is refused ------------------------------------------------------------------------
