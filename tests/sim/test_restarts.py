@@ -391,6 +391,19 @@ def test_a_login_that_works_again_by_the_time_we_try_it_is_resumed() -> None:
     assert guard.is_settled(), guard._told()
 
 
+@pytest.mark.parametrize("seconds", [0.0, 2.0, 60.0])
+def test_what_is_to_be_written_meanwhile_costs_no_third_login(seconds: float) -> None:
+    world, guard = settled()
+    refuse(world)
+    guard.run_for(seconds)
+    config = dict(world.connect.world.connectors[NAME].config)
+    world.edit("PUT", f"/connectors/{NAME}/config", config | {"poll.interval.ms": "9"})
+    by_hand = world.refused  # whose write logs in as well
+    guard.run_for(HOUR)
+    assert world.refused <= max(2, by_hand + 1)
+    assert target(world) == "STOPPED"
+
+
 @pytest.mark.parametrize("mode", [ProbeMode.ADVISORY, ProbeMode.OFF])
 def test_at_most_two_logins_fail_whatever_the_policy_says(mode: ProbeMode) -> None:
     world, guard = settled()
