@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from controller.lag import LagObserver, Tail
     from controller.leadership import Leadership
     from controller.log_lines import Log
-    from controller.observe import Manifests, Observer
+    from controller.manifests_in_force import Manifests
+    from controller.observe import Observer
     from controller.ports import (
         Clock,
         ConnectClient,
@@ -398,7 +399,7 @@ class Parts:
     @cached_property
     def manifests(self) -> Manifests:
         from controller.manifest import ManifestErrors
-        from controller.observe import Manifests
+        from controller.manifests_in_force import Manifests
 
         return Manifests(self.source, self.load, ManifestErrors)
 

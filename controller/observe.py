@@ -2,167 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
 
 from controller.core.delivered import unseen_elsewhere
-from controller.core.delivery import broker_line, named_versions, paths_of, secret_names
+from controller.core.delivery import broker_line
 from controller.core.evidence import expire
 from controller.core.evidence_digest import with_others
 from controller.core.faults import Fault, Unavailable
 from controller.core.look import is_to_start, neighbours_due, offsets_due
 from controller.core.model import (
-    ABSENT,
     Absent,
     ConnectorManifest,
     ObservedConnector,
     ObservedDisk,
-    ObservedSecret,
     ObservedTopic,
     Offsets,
     Records,
     ResourceKey,
-    Revision,
     SecretSnapshot,
-    SecretVersion,
     Snapshot,
     TopicClass,
     Unknown,
-    VersionKey,
     topic_key,
 )
-from controller.core.redact import Redacted
 from controller.core.restart_case import sources_to_reach
 from controller.core.stage import Stage
 from controller.core.world import World, other_offsets
+from controller.kafka_connection import KafkaConnection, KafkaFactory
 from controller.lag import LagObserver
 from controller.leadership import Always, Leadership
+from controller.manifests_in_force import Manifests
 from controller.ports import (
     Clock,
     ConnectClient,
-    Folder,
-    KafkaClient,
-    ManifestSource,
     Reach,
     SecretFiles,
     SecretReader,
     StateStore,
     WorkerEvidence,
 )
-from controller.witness import (
-    ProgressWatch,
-    StateWatch,
-    Witness,
-    our_connectors,
-    well_since,
-)
+from controller.secrets_watch import SecretsWatch
+from controller.witness import ProgressWatch, StateWatch, Witness, our_connectors, well_since
 
 NOT_LOOKED = Unknown(Unavailable("NotObserved", "not looked at yet"))
-KafkaFactory: TypeAlias = "Callable[[str], KafkaClient]"
-Loader: TypeAlias = "Callable[[Folder], Revision]"
-
-
-class RefusedRevision(Protocol):
-    """What a loader raises: its text names every file, line and field."""
-
-    def __str__(self) -> str: ...
-
-
-class Manifests:
-    """Holds the last good revision of this process, and what is wrong with a newer one."""
-
-    def __init__(self, source: ManifestSource, load: Loader, refusals: type[Exception]) -> None:
-        self._source = source
-        self._load = load
-        self._refusals = refusals
-        self._read = False
-        self.revision: Revision | None = None
-        self.in_force: Folder | None = None  # what it was read from
-        self.refusal: str | None = None  # why the newest state of the folder is not in force
-        self.since: float | None = None  # of the refusal
-
-    def changed(self) -> bool:
-        """Tell cheaply whether the folder has something new."""
-        return not self._read or self._source.changed()
-
-    def refresh(self, now: float) -> Revision | None:
-        """Take a new revision whole, or keep the last good one and say why."""
-        if not self.changed():
-            return self.revision
-        self._read = True  # also when it fails: the source tells when there is something else
-        try:
-            folder = self._source.read()
-            self.revision = self._load(folder)
-            self.in_force = folder
-        except (Fault, self._refusals) as error:
-            self._refuse(str(error), now)
-            self._fall_back()
-        else:
-            self.refusal = self.since = None
-        return self.revision
-
-    def _fall_back(self) -> None:
-        """Go on with what an earlier process had in force, when this one never had any."""
-        if self.revision is not None:
-            return
-        try:
-            folder = self._source.last_good()
-            self.revision = None if folder is None else self._load(folder)
-            self.in_force = folder
-        except (Fault, self._refusals):
-            return  # why the newest is not in force is said already
-
-    def _refuse(self, why: str, now: float) -> None:
-        if self.refusal is None:
-            self.since = now
-        self.refusal = why
-
-
-class KafkaConnection:
-    """One client for as long as the broker string stays the same."""
-
-    def __init__(self, factory: KafkaFactory) -> None:
-        self._factory = factory
-        self._line: str | None = None
-        self._client: KafkaClient | None = None
-        self._cluster_id: str | None = None
-
-    def to(self, line: str) -> KafkaClient:
-        """Answer the client for this broker string, connecting anew when it changed."""
-        if self._client is None or line != self._line:
-            self.close()
-            self._client = self._factory(line)
-            self._line = line
-        return self._client
-
-    @property
-    def client(self) -> KafkaClient | None:
-        """The one there is, if any."""
-        return self._client
-
-    @property
-    def line(self) -> str | None:
-        """The broker string that the client was made for."""
-        return self._line
-
-    def current(self) -> KafkaClient:
-        """Answer the client that the newest observation used."""
-        if self._client is None:
-            raise Unavailable("NotConnected", "no broker string was resolved yet")
-        return self._client
-
-    def cluster_id(self, line: str) -> str:
-        """Ask once per connection."""
-        client = self.to(line)
-        if self._cluster_id is None:
-            self._cluster_id = client.cluster_id()
-        return self._cluster_id
-
-    def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = self._line = self._cluster_id = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +58,6 @@ class Scope:
     broker_secret: str = "brokerString"  # noqa: S105 - a name
     preflight: bool = False  # whether databases are looked at
     broker_string: str | None = None  # given by a setting instead of a secret
-
-
-@dataclass(frozen=True, slots=True)
-class _SecretsRead:
-    at: float
-    names: frozenset[str]
-    versions: frozenset[VersionKey]
-    snapshot: SecretSnapshot
-
-    def serves(self, world: World, names: frozenset[str], versions: frozenset[VersionKey]) -> bool:
-        fresh = world.now - self.at < world.policy.secrets_interval
-        return fresh and names <= self.names and versions <= self.versions
 
 
 class Observer:
@@ -217,12 +88,10 @@ class Observer:
         self.manifests = manifests
         self.kafka = KafkaConnection(kafka)
         self._connect = connect
-        self._secrets = secrets
+        self._secrets_watch = SecretsWatch(secrets, scope.broker_secret, scope.broker_string)
         self._files = files
         self._store = store
         self._clock = clock
-        self._secrets_read: _SecretsRead | None = None
-        self._last_known: dict[str, ObservedSecret] = {}
         self._focus: frozenset[str] | None = None
         self._topics_seen: dict[ResourceKey, ObservedTopic | Absent | Unknown] = {}
         self._listed_at: float | None = None
@@ -255,7 +124,7 @@ class Observer:
         )
         world = replace(world, refusal=self.manifests.refusal)
         world = replace(world, connectors=self._connectors(world))
-        world = replace(world, secrets=self._read_secrets(world))
+        world = replace(world, secrets=self._secrets(world))
         world = self._observe_kafka(world)
         world = self._observe_connect_cluster(world)
         world = replace(world, offsets=self._offsets(world))
@@ -296,7 +165,7 @@ class Observer:
 
     def forget_secrets(self) -> None:
         """Read them again in the next observation."""
-        self._secrets_read = None
+        self._secrets_watch.forget()
 
     def _note(self, system: str, fault: Fault) -> Fault:
         self.faults.append((system, fault))
@@ -324,56 +193,11 @@ class Observer:
             self._note("connect", snapshot.fault)
         return snapshot
 
-    # --- secrets ----------------------------------------------------------------------------
-
-    def _read_secrets(self, world: World) -> SecretSnapshot:
-        names, versions = secret_names(world), named_versions(world)
-        given = self._given_broker()
-        names = names - frozenset(given)
-        if not names:
-            return given
-        read = self._secrets_read
-        if read is None or not read.serves(world, names, versions):
-            snapshot = self._ask_secrets(world, names, versions)
-            read = _SecretsRead(world.now, names, versions, snapshot)
-            failed = any(system == "secrets" for system, _ in self.faults)
-            self._secrets_read = None if failed else read
-            self._last_known.update(
-                (name, seen) for name, seen in snapshot.items() if isinstance(seen, ObservedSecret)
-            )
-        return {**read.snapshot, **given}
-
-    def _ask_secrets(
-        self, world: World, names: Collection[str], versions: Collection[VersionKey]
-    ) -> SecretSnapshot:
-        candidates = {name: paths_of(world, name) for name in sorted(names)}
-        try:
-            snapshot = self._secrets.observe(candidates, versions)
-        except Fault as fault:
-            snapshot = dict.fromkeys(names, Unknown(fault))
-        return {name: self._or_last_known(name, secret) for name, secret in snapshot.items()}
-
-    def _or_last_known(
-        self, name: str, secret: ObservedSecret | Absent | Unknown
-    ) -> ObservedSecret | Absent | Unknown:
-        """Go on with what was read before while it cannot be read: it is what the files hold."""
-        if not isinstance(secret, Unknown):
-            return secret
-        if ("secrets", secret.fault) not in self.faults:
-            self._note("secrets", secret.fault)  # one outage is one fault, however many secrets
-        return self._last_known.get(name, secret)
-
-    def _given_broker(self) -> dict[str, ObservedSecret]:
-        line, name = self.scope.broker_string, self.scope.broker_secret
-        if line is None:
-            return {}
-        key = VersionKey(f"settings/{name}", "given")
-        version = SecretVersion(key, {name: Redacted(line)})
-        return {
-            name: ObservedSecret(
-                name, key.path, fallback=False, current=version, previous=ABSENT, named={}
-            )
-        }
+    def _secrets(self, world: World) -> SecretSnapshot:
+        snapshot = self._secrets_watch.observe(world)
+        for fault in self._secrets_watch.faults:
+            self._note("secrets", fault)
+        return snapshot
 
     # --- kafka ------------------------------------------------------------------------------
 

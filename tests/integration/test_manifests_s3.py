@@ -18,7 +18,7 @@ from controller.adapters.manifests_s3 import (
 from controller.core.faults import Conflict, Denied, Fault, Rejected, Unavailable
 from controller.core.stage import Stage
 from controller.manifest import ManifestErrors, load
-from controller.observe import Manifests
+from controller.manifests_in_force import Manifests
 from controller.ports import Folder
 from controller.pushes import Publisher
 from devstack.port import free_port

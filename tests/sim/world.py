@@ -47,7 +47,8 @@ from controller.journal import Journal
 from controller.leadership import Always, Leadership
 from controller.log_lines import acting_lines, action_lines
 from controller.loop import Loop, Wake
-from controller.observe import Manifests, Observer, Scope
+from controller.manifests_in_force import Manifests
+from controller.observe import Observer, Scope
 from controller.once import Unrecorded
 from controller.ports import Folder, StateStore, WorkerEvidence
 from controller.reconciler import ALIVE_RECORD, Reconciler
