@@ -144,8 +144,10 @@ def accept(
     if seconds > 7 * 86_400:
         raise typer.BadParameter("a word lasts seven days at most")
     parts = parts_for_people(stage)
-    value: dict[str, Json] = {**identity(), "who": parts.who, "risk": risk, "reason": reason}
-    ends = time.time() + seconds
+    now = time.time()
+    who: dict[str, Json] = {**identity(), "who": parts.who}
+    value: dict[str, Json] = {**who, "risk": risk, "reason": reason, "at": now}
+    ends = now + seconds
     until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
     told: dict[str, Json] = {"event": "accept", "resource": str(key), "action": action}
     _journal(parts).tell({**told, "risk": risk, "reason": reason, "until": until})

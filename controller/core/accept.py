@@ -11,7 +11,7 @@ from typing import Final
 from controller.core.action import Action, CreateConnector, CreateTopic, Forget, Remember
 from controller.core.danger import find_dangers
 from controller.core.decision import Act, Decision, Risk, Stall
-from controller.core.model import Acceptance, Json, Records, ResourceKey
+from controller.core.model import Acceptance, Json, Record, Records, ResourceKey
 
 LONGEST_SECONDS: Final = 8 * 86_400.0  # seven days ahead, to the end of that day
 KEPT_SECONDS: Final = 90 * 86_400.0  # for as long a used acceptance stays used
@@ -72,17 +72,24 @@ def consent_to(
 ) -> Consent | None:
     """Find a person's word for this very action; a used, expired or too long one is none."""
     name = action_id(key, act)
-    if used_record(name) in records:
-        return None
+    used = records.get(used_record(name))
     stored = records.get(accept_record(key, name))
-    if stored is not None and stored.value.get("risk") == str(act.risk):
+    if stored is not None and stored.value.get("risk") == str(act.risk) and _is_new(stored, used):
         return Consent(name, str(stored.value.get("who") or "somebody"), accept_record(key, name))
-    if memory_lost:  # the store may have known that it was used
+    if used is not None or memory_lost:  # the store may have known that it was used
         return None
     for word in declared:
         if word.action == name and word.risk == str(act.risk) and in_force(word, now):
             return Consent(name, "the manifest", None)
     return None
+
+
+def _is_new(word: Record, used: Record | None) -> bool:
+    """Whether it was said after the last use: the same accident may come twice."""
+    if used is None:
+        return True
+    said, at = word.value.get("at"), used.value.get("at")
+    return isinstance(said, int | float) and isinstance(at, int | float) and said > at
 
 
 def in_force(word: Acceptance, now: float) -> bool:

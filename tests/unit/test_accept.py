@@ -79,6 +79,26 @@ def test_a_used_word_accepts_nothing_again() -> None:
     assert isinstance(apply_consent(KEY, HELD, (WORD,), records, NOW), Stall)
 
 
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [({"at": NOW - 1}, True), ({"at": NOW}, True), ({}, True), ({"at": NOW + 1}, False)],
+)
+def test_what_was_accepted_and_used_is_accepted_again_by_a_new_word_only(
+    said: dict[str, float], holds: bool
+) -> None:
+    records = {
+        used_record(ID): Record({"at": NOW}, 1),
+        accept_record(KEY, ID): Record({"risk": "data-loss", "who": "ann", **said}, 1),
+    }
+    decision = apply_consent(KEY, HELD, (WORD,), records, NOW + 2)
+    assert isinstance(decision, Stall) is holds
+    if isinstance(decision, Act):
+        stamp, word = decision.actions[:2]
+        assert isinstance(stamp, Remember)
+        assert stamp.value["at"] == NOW + 2, "a new use, which consumes the word"
+        assert word == Forget(accept_record(KEY, ID))
+
+
 def test_when_memory_was_lost_a_manifests_word_is_void() -> None:
     decision = apply_consent(KEY, HELD, (WORD,), {}, NOW, memory_lost=True)
     assert isinstance(decision, Stall)
