@@ -192,7 +192,8 @@ class Parts:
             if mode == "emf"
             else put_sender(self.stage.name, self._put_metric_data)
         )
-        teller = Teller(recorder.registry, self.clock.now)
+        leads = self.leadership.why_not
+        teller = Teller(recorder.registry, self.clock.now, leads=lambda: leads() is None)
 
         def lost(why: str) -> None:
             recorder.cloudwatch_lost()

@@ -218,8 +218,8 @@ class Daemon:
 
     def _ended(self, result: str, seconds: float, at: float) -> None:
         self._recorder.cycle_ended(result, seconds, at)
-        if self._cloudwatch is not None and self._parts.leadership.why_not() is None:
-            self._cloudwatch.cycle_ended()  # of a stage it hears once, whatever stands by
+        if self._cloudwatch is not None:
+            self._cloudwatch.cycle_ended()
 
     def _follow(self, report: CycleReport) -> None:
         """Follow Connect's status topic on the cluster that the broker string leads to now."""

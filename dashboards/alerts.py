@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from controller.core import lag_metric, metric
+from controller.core.idle import LEFT_ALONE
 from controller.core.lag_metric import ATTRIBUTES
 from controller.core.metric_family import Metric
 from dashboards.alert import Alert, Sample
 
 JMX_ONLY: Final = "Only the worker's JMX agent knows it, and CloudWatch is told of no detail."
-# The other reasons have alerts of their own, or belong to a controller that stands by.
-LEFT_ALONE: Final = ("Frozen", "Suspended", "ObserveOnly", "Contended", "NoStateStore")
 NAMED: Final = {"name": "wms-oracle-cdc"}
 CONNECT: Final = {"container": "connect"}
 CONNECTOR: Final = {"kind": "connector", "name": "wms-oracle-cdc"}
@@ -62,9 +61,8 @@ FREEZES: Final = _shown("scnfreezecount")
 ABANDONED: Final = _shown("abandonedtransactioncount")
 
 
-def _idle(reason: str, instance: str = "") -> str:
-    where = {"instance": instance} if instance else {}
-    return labelled(metric.NOT_ACTING.name, reason=reason, **where)
+def _active(instance: str) -> str:
+    return labelled(metric.ACTIVE.name, instance=instance)
 
 
 def _held(reason: str) -> str:
@@ -267,17 +265,17 @@ ALERTS: Final = (
     ),
     Alert(
         "NoActiveController",
-        f"min without (instance) ({_idle('NotLeader')}) > 300",
-        "1m",
+        f"max without (instance) ({metric.ACTIVE.name}) == 0",
+        "5m",
         "page",
-        "For five minutes no controller has held the lease of this stage: nobody acts.",
+        "For five minutes no controller of this stage has been entitled to act.",
         (
-            Sample({_idle("NotLeader", "a"): "0+60x30"}, "20m", {"reason": "NotLeader"}),
-            Sample(
-                {_idle("NotLeader", "a"): "0+60x30", _idle("NotLeader", "b"): "0x30"}, "20m", None
-            ),
+            _gauge(metric.ACTIVE, "0x30", "20m", rings={}),
+            Sample({_active("a"): "0x30", _active("b"): "0x30"}, "20m", {}),
+            Sample({_active("a"): "0x30", _active("b"): "1x30"}, "20m", None),
+            Sample({_active("a"): "1x10 0x2 1x20", _active("b"): "0x30"}, "20m", None),
         ),
-        alone="CloudWatch hears of the leader only: a missing one is its NotActing.",
+        twin="NoActiveController",
     ),
     Alert(
         "OldTransaction",

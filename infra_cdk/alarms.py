@@ -62,6 +62,16 @@ RULES: Final = (
         missing=_MISSING.BREACHING,
     ),
     AlarmRule(
+        "NoActiveController",
+        published.ACTIVE,
+        _always(1),
+        "For five minutes no controller has been entitled to act, and nobody froze the stage: none "
+        "holds the lease, or there is no state store or no good revision. `wmsctl status` says "
+        "which.",
+        of=5,
+        below=True,
+    ),
+    AlarmRule(
         "ConnectDown",
         published.CONNECT_UP,
         _always(1),
@@ -131,7 +141,8 @@ RULES: Final = (
         "NotActing",
         published.NOT_ACTING,
         _always(3600),
-        "Something has been frozen, suspended, contended or without a leader for an hour.",
+        "Something has been left alone for an hour: frozen, suspended, contended, or without a "
+        "state store or a history. `wmsctl status` says which, since when and why.",
         pages=False,
     ),
     AlarmRule(

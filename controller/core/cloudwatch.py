@@ -22,9 +22,16 @@ class Published:
     unit: str  # a unit of CloudWatch
     help: str
     per_connector: bool = False
+    by_each: bool = False  # told by those that stand by, too; else only by who leads
 
 
-PULSE: Final = Published("Pulse", "Count", "1 at the end of each cycle.")
+PULSE: Final = Published("Pulse", "Count", "1 at the end of each cycle.", by_each=True)
+ACTIVE: Final = Published(
+    "ActiveController",
+    "Count",
+    "1 from a controller that is entitled to act, or that a freeze or observeOnly keeps from it.",
+    by_each=True,
+)
 CONNECT_UP: Final = Published("ConnectUp", "Count", "1 when Connect answered this cycle, else 0.")
 OBSERVATION_AGE: Final = Published(
     "ObservationAge", "Seconds", "Age of the last complete observation."
@@ -36,7 +43,8 @@ HELD: Final = Published("Held", "Count", "Steps that wait for a person.")
 NOT_ACTING: Final = Published(
     "NotActingAge",
     "Seconds",
-    "Longest time that anything has been frozen, suspended, observe-only, contended or leaderless.",
+    "Longest time that anything has been frozen, suspended, observe-only, contended, or without a "
+    "state store or a history to write to.",
 )
 FAULTS: Final = Published("Faults", "Count", "Faults of other systems this cycle.")
 ACTIONS: Final = Published("Actions", "Count", "Actions this cycle.")
@@ -57,6 +65,7 @@ SECRET_FALLBACK: Final = Published(
 
 PUBLISHED: Final = (
     PULSE,
+    ACTIVE,
     CONNECT_UP,
     OBSERVATION_AGE,
     REVISION_STALE,

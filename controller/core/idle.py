@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from controller.core.action import Forget, Remember
 from controller.core.decision import Decision, Stall, Wait
-from controller.core.hold import FREEZE_RECORD, suspend_record, told
+from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, suspend_record, told
 from controller.core.model import (
     ConnectorManifest,
     DesiredTopic,
@@ -30,6 +30,15 @@ IDLE_REASONS: Final = (
     "Contended",
     "Stalled",
     "StaleRevision",
+    "NoStateStore",
+    "NoHistory",
+)
+# Those with an alarm on their age: to stand by is none, and the others have alarms of their own.
+LEFT_ALONE: Final = (
+    "Frozen",
+    "Suspended",
+    "ObserveOnly",
+    "Contended",
     "NoStateStore",
     "NoHistory",
 )
@@ -59,6 +68,14 @@ def find_idle(world: World, decisions: Iterable[tuple[ResourceKey, Decision]]) -
         for reason, key, message, until in found
     ]
     return tuple({(one.reason, one.key): one for one in every}.values())
+
+
+def is_active(world: World) -> bool:
+    """Whether this controller is entitled to act, or a person's own word is why it is not."""
+    asked = any(record in world.records for record in (FREEZE_RECORD, TEARING_DOWN_RECORD))
+    if asked or world.policy.observe_only:
+        return True
+    return world.not_leader is None and world.observe_only is None
 
 
 _Found: TypeAlias = "tuple[str, ResourceKey | None, str, float | None]"

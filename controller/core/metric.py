@@ -159,6 +159,12 @@ NOT_ACTING: Final = Metric(
     _each(IDLE_REASONS),
     unit="seconds",
 )
+ACTIVE: Final = Metric(
+    "wms_active",
+    MetricKind.GAUGE,
+    "1 while this controller is entitled to act, or a freeze, a teardown or observeOnly is why it "
+    "is not; 0 while it stands by, or has no state store or no good revision.",
+)
 ORPHANS: Final = Metric(
     "wms_orphans", MetricKind.GAUGE, "Resources of ours that no manifest declares."
 )
@@ -244,6 +250,7 @@ METRICS: Final = (
     DRIFT,
     HELD,
     NOT_ACTING,
+    ACTIVE,
     ORPHANS,
     REVISION,
     REVISION_STALE,

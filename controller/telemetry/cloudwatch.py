@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from controller.core import cloudwatch as told
 from controller.core import lag_metric, metric
 from controller.core.cloudwatch import CONNECTOR, NAMESPACE, STAGE, Published
+from controller.core.idle import LEFT_ALONE
 from controller.core.metric_family import Metric
 
 LINE_METRICS: Final = 100  # of one EMF line
@@ -33,8 +34,6 @@ _CONDITIONS: Final = (
     (told.NOT_READY, "Ready"),
     (told.NOT_HEALTHY, "Healthy"),
 )
-# A standby beside a leader is as it should be; its NotLeader would ring for ever.
-_IDLE: Final = ("Frozen", "Suspended", "ObserveOnly", "Contended", "NoStateStore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +73,38 @@ class Reading:
 class Teller:
     """Turns a registry into data; knows what it told last, for what is counted in between."""
 
-    def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        now: Callable[[], float],
+        *,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._registry = registry
         self._now = now
+        self._leads = leads
         self._born = now()
         self._before: dict[Published, float] = {}
         self._tried: dict[str, float] = {}
 
     def tell(self) -> list[Datum]:
-        """List everything there is a value for; a number that is not known has none."""
-        reading = Reading(self._registry)
+        """List everything there is a value for; a number that is not known has none.
+
+        Of the stage one speaks, who leads; of itself each does, so that no leader is no silence.
+        """
+        reading, leads = Reading(self._registry), self._leads()
         data = [*self._of_stage(reading), *self._of_connectors(reading)]
+        data = [one for one in data if leads or one.metric.by_each]
         return [one for one in data if math.isfinite(one.value) and abs(one.value) < _LARGEST]
 
     def _of_stage(self, reading: Reading) -> Iterator[Datum]:
         now = self._now()
         seen = reading.total(metric.LAST_OBSERVATION) or self._born
         refused = reading.total(metric.REVISION_STALE_SINCE)
-        idle = [v for had, v in reading.of(metric.NOT_ACTING) if had["reason"] in _IDLE]
+        idle = [v for had, v in reading.of(metric.NOT_ACTING) if had["reason"] in LEFT_ALONE]
         stalled = reading.of(metric.CONDITION, condition="Stalled", status="True")
         yield Datum(told.PULSE, self._more(told.PULSE, reading.total(metric.CYCLES)))
+        yield Datum(told.ACTIVE, reading.total(metric.ACTIVE))
         yield Datum(told.CONNECT_UP, reading.total(metric.UP, system="connect"))
         yield Datum(told.OBSERVATION_AGE, max(0.0, now - seen))
         yield Datum(told.REVISION_STALE, max(0.0, now - refused) if refused else 0.0)

@@ -103,6 +103,10 @@ class PrometheusRecorder:
             self._of(metric.NOT_ACTING).labels(reason).set(ages.get(reason, 0.0))
 
     @_never_raises
+    def active_set(self, active: bool) -> None:
+        self._of(metric.ACTIVE).set(1 if active else 0)
+
+    @_never_raises
     def orphans_set(self, count: int) -> None:
         self._of(metric.ORPHANS).set(count)
 

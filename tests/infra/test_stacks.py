@@ -234,6 +234,17 @@ def test_a_dead_controller_raises_an_alarm(made: Synthesized) -> None:
     assert (pulse["Period"], pulse["DatapointsToAlarm"], pulse["EvaluationPeriods"]) == (60, 5, 5)
 
 
+def test_a_stage_where_everybody_stands_by_raises_an_alarm(made: Synthesized) -> None:
+    active = alarms(made)["NoActiveController"]
+    assert (active["MetricName"], active["Statistic"]) == ("ActiveController", "Maximum")
+    assert (active["ComparisonOperator"], active["Threshold"]) == ("LessThanThreshold", 1)
+    assert (active["Period"], active["DatapointsToAlarm"], active["EvaluationPeriods"]) == (
+        60,
+        5,
+        5,
+    )
+
+
 def test_every_other_alarm_leaves_missing_data_to_it(made: Synthesized) -> None:
     treated = {name: a["TreatMissingData"] for name, a in alarms(made).items()}
     del treated["PulseMissing"]

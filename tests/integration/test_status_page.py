@@ -154,12 +154,43 @@ def test_text_from_outside_is_only_ever_text(browser: Browser) -> None:
         secrets={HOSTILE: {"path": HOSTILE, "fallback": True}},
         refusedRevision={"message": HOSTILE, "since": 1.7e9},
         history=[{"at": 1.7e9, "action": HOSTILE, "resource": HOSTILE, "who": HOSTILE}],
+        containers=[{"name": HOSTILE, "trouble": HOSTILE}],
     )
     drawn = browser.draw()
     assert "<title>taken" not in drawn
     assert "<img" not in drawn
     assert drawn.count("<script") == 1  # its own
     assert HOSTILE in words(drawn)
+
+
+def test_the_last_actions_stand_newest_first_with_who_why_and_outcome(browser: Browser) -> None:
+    done = {"at": 1.7e9, "resource": "connector/a", "who": "controller (wms@task)"}
+    browser.says = status(
+        resource("connector/a"),
+        history=[
+            {**done, "action": "Stop", "reason": "StopLogins", "why": "w", "outcome": "done"},
+            {**done, "action": "suspend", "reason": "the DBA asked", "who": "jane", "why": None},
+        ],
+    )
+    drawn = words(browser.draw())
+    first, second = drawn.index("suspend connector/a jane the DBA asked"), drawn.index("Stop ")
+    assert first < second
+    assert "connector/a controller (wms@task) StopLogins: w done" in drawn
+
+
+def test_a_lag_is_drawn_with_its_hour_and_a_container_in_trouble_is_told(browser: Browser) -> None:
+    lag = {"seconds": 5.0, "trend": [120.0, 60.0], "message": "from heartbeats"}
+    browser.says = status(
+        resource("connector/a", lag=lag),
+        containers=[
+            {"name": "connect", "trouble": "started again 2 time(s)"},
+            {"name": "controller", "trouble": ""},
+        ],
+    )
+    drawn = browser.draw()
+    assert 'aria-label="lag of a: 2 min before, 5 s now, at most 2 min"' in drawn
+    assert "container connect: started again 2 time(s)" in words(drawn)
+    assert "controller: " not in words(drawn)
 
 
 def test_a_refused_stage_is_told(browser: Browser) -> None:

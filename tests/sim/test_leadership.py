@@ -15,6 +15,7 @@ import pytest
 
 from controller.core.condition import Condition, ConditionType, Status
 from controller.core.evidence import LineCounts, LogReading, WorkerLine
+from controller.core.idle import is_active
 from controller.core.lease import LEASE_RECORD
 from controller.core.model import ObservedConnector, connector_key
 from controller.leadership import Leadership, Leased
@@ -91,6 +92,11 @@ class Pair:
 
     def drift(self) -> None:
         self.world.edit("PUT", f"/connectors/{NAME}/config", {**self.world.config, "x": "y"})
+
+    def active(self) -> list[str]:
+        """Name those that were entitled to act in their newest cycle."""
+        reports = {one.name: one.reconciler.report for one in (self.one, self.two)}
+        return [name for name, report in reports.items() if report and is_active(report.world)]
 
     def files_of(self, controller: Controller) -> set[str]:
         return {str(version) for version in controller.files.versions}
@@ -206,8 +212,10 @@ def test_without_the_store_nobody_writes_and_afterwards_somebody_does() -> None:
     before = len(pair.writers)
     pair.run(4 * TERM)
     assert len(pair.writers) == before
+    assert pair.active() == []
     pair.world.store.broken = None
     pair.settle()
+    assert pair.active() == [pair.leader]
 
 
 def effects_of(work: Callable[[Pair], object]) -> range:

@@ -33,7 +33,8 @@ class Told:
 
     def __init__(self) -> None:
         self.recorder = PrometheusRecorder(CollectorRegistry())
-        self.teller = Teller(self.recorder.registry, lambda: AT)
+        self.leads = True
+        self.teller = Teller(self.recorder.registry, lambda: AT, leads=lambda: self.leads)
 
     def cycle(self, *conditions: tuple[str, str, str], **lags: float) -> None:
         self.recorder.cycle_started(AT)
@@ -102,6 +103,39 @@ def test_ages_are_those_of_now(told: Told) -> None:
     assert values["ObservationAge", None] == 30
     assert values["RevisionStaleAge", None] == 90
     assert values["NotActingAge", None] == 70
+
+
+def test_one_that_stands_by_tells_of_itself_only(told: Told) -> None:
+    told.leads = False
+    told.cycle(*ALL, a=4.0)
+    told.recorder.idle_set({"NotLeader": 900.0})
+    told.recorder.active_set(False)
+    assert told.values() == {("Pulse", None): 1, ("ActiveController", None): 0}
+
+
+def test_one_that_leads_is_active_and_its_rival_does_not_ring(told: Told) -> None:
+    told.cycle(*ALL, a=4.0)
+    told.recorder.active_set(True)
+    told.recorder.idle_set({"NotLeader": 900.0})
+    values = told.values()
+    assert (values["ActiveController", None], values["NotActingAge", None]) == (1, 0)
+
+
+def test_what_one_counted_while_it_stood_by_is_not_told_when_it_leads(told: Told) -> None:
+    told.leads = False
+    told.recorder.fault_seen("connect", "WorkerUnreachable")
+    told.cycle(*ALL, a=1.0)
+    told.recorder.restarts_set(0, {"a": (2, AT)})
+    told.values()
+    told.leads = True
+    values = told.values()
+    assert (values["Faults", None], values["Restarts", "a"]) == (0, 0)
+
+
+def test_a_history_that_cannot_be_written_is_a_way_of_not_acting(told: Told) -> None:
+    told.cycle(*ALL)
+    told.recorder.idle_set({"NoHistory": 80.0})
+    assert told.values()["NotActingAge", None] == 80
 
 
 def test_a_step_that_waits_for_a_person_is_held(told: Told) -> None:

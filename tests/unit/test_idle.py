@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from controller.core.action import Forget, Remember
-from controller.core.hold import FREEZE_RECORD, suspend_record
-from controller.core.idle import IDLE_REASONS, Idle, ending, ends_soon
+from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, suspend_record
+from controller.core.idle import IDLE_REASONS, LEFT_ALONE, Idle, ending, ends_soon, is_active
 from controller.core.model import Json, Manage, Record, Unknown, connector_key
 from controller.core.pace import idle_record, pace_record
 from controller.core.plan import plan
@@ -135,3 +135,32 @@ def test_a_quarter_of_an_hour_before_it_ends_it_says_so(left: float, soon: bool)
 
 def test_what_has_no_end_never_ends_soon() -> None:
     assert not ends_soon(Idle("Suspended", KEY, NOW, "its manifest says suspend: true"), NOW)
+
+
+FROZEN = stored(**{FREEZE_RECORD: {"reason": "audit"}})
+TEARING_DOWN = stored(**{TEARING_DOWN_RECORD: {"by": "jane"}})
+
+
+@pytest.mark.parametrize(("world", "active"), [
+    (make.world(), True),
+    (declared(suspend=True), True),
+    (declared(manage=Manage.OBSERVE), True),
+    (make.world(refusal="m.yaml:1: no"), True),
+    (make.world(not_leader="another leads"), False),
+    (make.world(stored=Unknown(make.AWAY)), False),
+    (make.world(revision=None), False),
+    (make.world(**FROZEN), True),
+    (make.world(not_leader="nobody leads", **FROZEN), True),
+    (make.world(not_leader="nobody leads", **TEARING_DOWN), True),
+    (make.world(revision=policy(observe_only=True)), True),
+    (make.world(not_leader="nobody leads", revision=policy(observe_only=True)), True),
+])  # fmt: skip
+def test_one_is_active_unless_a_fault_or_another_keeps_it_from_acting(
+    world: World, active: bool
+) -> None:
+    assert is_active(world) is active
+
+
+def test_standing_by_is_no_reason_that_rings_by_its_age() -> None:
+    assert set(LEFT_ALONE) < set(IDLE_REASONS)
+    assert "NotLeader" not in LEFT_ALONE
