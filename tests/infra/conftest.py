@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -47,17 +48,33 @@ def example(**secrets: Any) -> dict[str, Any]:
     return config
 
 
-def synthesize_stage(
-    stage: str, config: Mapping[str, Any], folder: Path, workers: int = 1
-) -> Synthesized:
+@dataclass(frozen=True)
+class Workshop:
+    """Where stages are synthesized, each once in a run, whichever process asks first."""
+
+    folder: Path
+
+    def make(self, stage: str, config: Mapping[str, Any], workers: int = 1) -> Synthesized:
+        done = self.folder / f"{stage}.done"
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                synthesize_stage(stage, config, self.folder, workers)
+                done.touch()
+        return read_stage(stage, self.folder / stage)
+
+
+def synthesize_stage(stage: str, config: Mapping[str, Any], folder: Path, workers: int) -> None:
     from infra_cdk.__main__ import read_config
     from infra_cdk.app import new_app, synthesize
 
     file = folder / f"{stage}.config.json"
     file.write_text(json.dumps(config))
-    out = folder / stage
     full = read_config({"stage": stage, "config": file})
-    synthesize(new_app(out), replace(full, sizes=replace(full.sizes, workers=workers)))
+    synthesize(new_app(folder / stage), replace(full, sizes=replace(full.sizes, workers=workers)))
+
+
+def read_stage(stage: str, out: Path) -> Synthesized:
     return Synthesized(
         stage,
         json.loads((out / f"wms-alerts-{stage}.template.json").read_text()),
@@ -66,10 +83,24 @@ def synthesize_stage(
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test of a process that asks for templates waits until they are made."""
+    for item in items:
+        if "workshop" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
-def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Synthesized]:
-    folder = tmp_path_factory.mktemp("cdk")
-    return {stage: synthesize_stage(stage, example(), folder) for stage in STAGES}
+def workshop(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if hasattr(pytestconfig, "workerinput") else own) / "cdk"
+    folder.mkdir(exist_ok=True)
+    return Workshop(folder)
+
+
+@pytest.fixture(scope="session")
+def synthesized(workshop: Workshop) -> Mapping[str, Synthesized]:
+    return {stage: workshop.make(stage, example()) for stage in STAGES}
 
 
 @pytest.fixture(params=STAGES)
@@ -88,7 +119,7 @@ def branch(synthesized: Mapping[str, Synthesized]) -> Synthesized:
 
 
 @pytest.fixture(scope="session")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+def rich(workshop: Workshop) -> Synthesized:
     """A stage with all that is optional: collector, scraper, own secret keys, TLS, two workers."""
     config = example()
     config["secrets"]["wms/default/deployment"] |= {
@@ -98,12 +129,12 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
         "scrapeSecurityGroup": "sg-0a0a0a0a0a0a0a0a9",
         "secretKeyArns": ["arn:aws:kms:us-east-1:111122223333:key/0a0a0a0a-0b0b"],
     }
-    return synthesize_stage("feat-rich", config, tmp_path_factory.mktemp("rich"), workers=2)
+    return workshop.make("feat-rich", config, workers=2)
 
 
 @pytest.fixture(scope="session")
-def scram(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+def scram(workshop: Workshop) -> Synthesized:
     """A stage whose brokers want user and password."""
     config = example()
     config["secrets"]["wms/default/deployment"] |= {"kafkaSecurity": "scram"}
-    return synthesize_stage("feat-scram", config, tmp_path_factory.mktemp("scram"))
+    return workshop.make("feat-scram", config)

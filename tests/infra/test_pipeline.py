@@ -424,18 +424,41 @@ def test_workflows_call_commands_that_exist() -> None:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "command", [["zizmor", "--offline", "--no-progress", ".github/workflows"], ["actionlint"]]
-)
-def test_linters_of_workflows_find_nothing(command: list[str]) -> None:
-    beside = Path(sys.executable).with_name(command[0])
-    found = str(beside) if beside.exists() else shutil.which(command[0])
-    if found is None:
-        pytest.skip(f"{command[0]} is not installed")
+def lint(*command: str) -> None:
     done = subprocess.run(
-        [found, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_zizmor_finds_nothing_in_the_workflows() -> None:
+    zizmor = Path(sys.executable).with_name("zizmor")
+    lint(str(zizmor), "--offline", "--no-progress", ".github/workflows")
+
+
+def test_actionlint_finds_nothing_in_the_workflows() -> None:
+    found = shutil.which("actionlint")
+    if found is None:  # pip has no package of it that carries the program: pull requests build it
+        pytest.skip("actionlint is not installed")
+    lint(found)
+
+
+def test_a_pull_request_lints_the_workflows_with_both() -> None:
+    text = (ROOT / ".github" / "workflows" / "check.yml").read_text()
+    assert re.search(r"zizmor --offline \.github/workflows$", text, re.MULTILINE)
+    assert re.search(
+        r"go install \S+/actionlint/cmd/actionlint@v\d+\.\d+\.\d+$", text, re.MULTILINE
+    )
+    assert '"$(go env GOPATH)/bin/actionlint"' in text
+
+
+def test_the_last_steps_of_a_deploy_are_the_push_and_the_verification() -> None:
+    deploy = list(steps(ROOT / ".github" / "workflows" / "deploy.yml"))
+    pushed, verified = (str(step["run"]) for step in deploy[-2:])
+    assert "wmsctl manifests push" in pushed
+    assert 'wmsctl verify --stage "$STAGE" --revision "$revision"' in verified
+    told = deploy[-1]["env"]["UNPROTECTED"]
+    assert "vars.UNPROTECTED_CLUSTER == 'known'" in told, "only a person's word of the environment"
 
 
 def test_no_lock_names_a_registry() -> None:
