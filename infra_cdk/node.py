@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-
 # What Node compiled of the CDK once; without it each start compiles four seconds long.
 CACHE: Final = Path(__file__).parent.parent / "build" / "node-cache"
 
