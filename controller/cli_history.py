@@ -16,6 +16,7 @@ from controller.console import Output, print_data
 from controller.core.history import CONDITIONS, HISTORY, event_text, timeline
 from controller.core.model import Json
 from controller.settings import read_settings
+from controller.timestamp import timestamp
 
 _ALL: Final = 2000  # entries; no store keeps more
 _AGO: Final = re.compile(r"(\d{1,9})([smhd])")
@@ -74,7 +75,7 @@ def _print_events(events: Sequence[dict[str, Any]]) -> None:
 
 
 def _row(event: dict[str, Any]) -> tuple[str, str, str, str]:
-    at = datetime.fromtimestamp(float(event.get("at") or 0), UTC).isoformat(timespec="seconds")
+    at = timestamp(float(event.get("at") or 0))
     resource = str(event.get("resource") or "stage")
     return at, str(event.get("who") or ""), resource, event_text(event)
 

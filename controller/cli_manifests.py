@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from controller.core.faults import Fault
 from controller.core.model import Json
 from controller.core.stage import Stage
 from controller.settings import BadSetting, read_settings
+from controller.timestamp import timestamp
 
 if TYPE_CHECKING:
     from controller.pushes import Publisher, Push
@@ -132,7 +132,7 @@ def _parts(
 def _publisher(parts: Parts) -> Publisher:
     from controller.pushes import Publisher
 
-    now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+    now = timestamp(time.time())
     return Publisher(parts.bucket, parts.stage.name, parts.load, who=parts.caller.arn, at=now)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +29,7 @@ from controller.core.risk import worst
 from controller.journal import Journal
 from controller.kept_offsets import kept_offsets
 from controller.settings import BadSetting, read_settings
+from controller.timestamp import timestamp
 
 FINE, FAULT, CHANGES = 0, 1, 2
 
@@ -193,7 +193,7 @@ def _at(name: str, stage: str | None) -> tuple[Parts, Place]:
 
 
 def _export(parts: Parts, place: Place) -> dict[str, Json]:
-    at = datetime.fromtimestamp(parts.clock.now(), UTC).isoformat(timespec="seconds")
+    at = timestamp(parts.clock.now())
     return exported(place, parts.connect.offsets(place.connector), at)
 
 

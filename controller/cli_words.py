@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -25,6 +24,7 @@ from controller.core.hold import FREEZE_RECORD, suspend_record
 from controller.core.login_step import probe_intent_record
 from controller.core.model import Json, Kind
 from controller.journal import Journal
+from controller.timestamp import timestamp
 
 
 def suspend(
@@ -93,7 +93,7 @@ def release(
 def _leave_word(parts: Parts, record: str, seconds: float, reason: str) -> str:
     """Put what a person wants into the store; answer until when it holds."""
     ends = time.time() + seconds
-    until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
+    until = timestamp(ends)
     value: dict[str, Json] = {**identity(), "who": parts.who, "reason": reason, "until": until}
     parts.store.put(record, value, expires=ends)
     _record_word(parts, record, reason=reason, until=until)
@@ -148,7 +148,7 @@ def accept(
     who: dict[str, Json] = {**identity(), "who": parts.who}
     value: dict[str, Json] = {**who, "risk": risk, "reason": reason, "at": now}
     ends = now + seconds
-    until = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
+    until = timestamp(ends)
     told: dict[str, Json] = {"event": "accept", "resource": str(key), "action": action}
     _journal(parts).tell({**told, "risk": risk, "reason": reason, "until": until})
     parts.store.put(accept_record(key, action), value, expires=ends)

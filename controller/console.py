@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from controller.core.model import Json
+from controller.timestamp import timestamp
 
 
 class Output(StrEnum):
@@ -70,7 +70,7 @@ def _stage_lines(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _idle_text(idle: Mapping[str, Any]) -> str:
-    since = datetime.fromtimestamp(idle["since"], UTC).isoformat(timespec="seconds")
+    since = timestamp(idle["since"])
     subject = idle["resource"] or "the whole stage"
     return f"not acting on {subject} since {since}: {idle['reason']}: {idle['message']}"
 
@@ -79,7 +79,7 @@ def _health_lines(resource: Mapping[str, Any]) -> Iterator[str]:
     """Say in full what Connect's RUNNING does not."""
     for condition in resource.get("conditions") or []:
         if condition["type"] == "Healthy" and condition["status"] != "True":
-            since = datetime.fromtimestamp(condition["since"], UTC).isoformat(timespec="seconds")
+            since = timestamp(condition["since"])
             said = f"Healthy={condition['status']} since {since}: {condition['reason']}"
             yield f"{resource['resource']} {said}: {condition['message']}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from math import inf
 from typing import Final
@@ -28,6 +27,7 @@ from controller.core.history import (
 from controller.core.model import Json, ResourceKey
 from controller.core.words import Heard
 from controller.ports import Clock, StateStore
+from controller.timestamp import timestamp
 
 NO_HISTORY: Final = "NoHistory"
 RECENT: Final = 20  # events that are told without being asked for
@@ -161,4 +161,4 @@ def _until(entry: Mapping[str, Json]) -> dict[str, Json]:
     until = entry.get("until")
     if not isinstance(until, int | float):
         return {}
-    return {"until": datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")}
+    return {"until": timestamp(until)}

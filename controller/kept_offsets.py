@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from controller.core.faults import Fault
@@ -12,6 +11,7 @@ from controller.core.offsets import Place, exported
 from controller.core.progress import Progress
 from controller.core.world import World
 from controller.ports import StateStore
+from controller.timestamp import timestamp
 
 SECTION: Final = "offsets"
 MOST: Final = 100  # of each connector; one a minute while data flows
@@ -49,7 +49,7 @@ class OffsetsKeeper:
 
     def _add(self, document: dict[str, list[Json]], place: Place, progress: Progress) -> None:
         kept = document.setdefault(place.connector, [])
-        entry = exported(place, progress.offsets, _utc(progress.read_at))
+        entry = exported(place, progress.offsets, timestamp(progress.read_at))
         if kept and _offsets(kept[-1]) == entry["offsets"]:
             return
         kept.append(entry)
@@ -70,7 +70,3 @@ def kept_offsets(store: StateStore) -> Mapping[str, list[Any]]:
 
 def _offsets(entry: Json) -> Json:
     return entry.get("offsets") if isinstance(entry, dict) else None
-
-
-def _utc(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
