@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from controller.core.model import Json
 
@@ -62,82 +62,77 @@ class Subject:
     started: bool = False  # it has read before, so that what it left there must be there
 
 
-Rule: TypeAlias = "Callable[[Said, Subject], Finding | None]"
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What one answer must be; its sentences name {shown}, and what the connector is like."""
+
+    answer: str
+    is_fine: Callable[[Scalar], bool]
+    fine: str
+    verdict: Verdict
+    message: str
+    sql: str
+    grant: str = ""
+    new: str = ""  # why it is fine that it is not there before the first start
+    null: bool = False  # whether null is an answer too: there is nothing of the kind
+    shown: Callable[[Any], str] = str
+
+
+Rule: TypeAlias = "_Check | Callable[[Said, Subject], Finding]"
 
 
 def judge(said: Said, subject: Subject) -> tuple[Finding, ...]:
     """Judge all checks of one database, in the order in which a DBA would do them."""
-    return tuple(_judged(said, subject))
+    rules = _ORACLE if subject.system == "oracle" else _POSTGRESQL
+    return tuple(
+        finding
+        for rule in rules
+        for finding in (
+            _each(rule, said, subject) if isinstance(rule, _Check) else (rule(said, subject),)
+        )
+    )
 
 
-def _judged(said: Said, subject: Subject) -> Iterator[Finding]:
-    if subject.system == "oracle":
-        yield _log_mode(said)
-        yield _minimal_logging(said)
-        yield from (_table_logging(said, table) for table in subject.tables)
-        yield _redo(said, subject)
-        yield _transaction(said)
-        yield _password(said, subject)
-    else:
-        yield _wal_level(said)
-        yield _slot(said, subject)
-        yield _retained(said, subject)
-        yield _publication(said, subject)
+def _each(check: _Check, said: Said, subject: Subject) -> Iterator[Finding]:
+    """Judge a check once, or once for each table where it names one."""
+    for table in subject.tables if "{table}" in check.answer else ("",):
+        yield _judge(check, said, subject, table)
 
 
-def _unseen(said: Said, check: str) -> Finding:
+def _judge(check: _Check, said: Said, subject: Subject, table: str) -> Finding:
+    name = check.answer.format(table=table)
+    value = said.answers.get(name)
+    if name not in said.answers or (value is None and not check.null):
+        return _unseen(said, name, check.grant)
+    names = {
+        "slot": subject.slot,
+        "publication": subject.publication,
+        "user": subject.user or "USER",
+        "table": table,
+        "tables": ", ".join('"{}"'.format(t.replace(".", '"."')) for t in subject.tables),
+    }
+    if check.is_fine(value):
+        return Finding(name, Verdict.FINE, check.fine.format(**names))
+    if check.new and not subject.started:
+        return Finding(name, Verdict.FINE, check.new)
+    message = check.message.format(shown=check.shown(value), **names)
+    return Finding(name, check.verdict, message, check.sql.format(**names))
+
+
+def _unseen(said: Said, check: str, grant: str) -> Finding:
     why = said.denied.get(check, "the database did not answer it")
-    return Finding(check, Verdict.UNSEEN, f"not seen: {why}", _GRANTS.get(check, ""))
+    return Finding(check, Verdict.UNSEEN, f"not seen: {why}", grant)
 
 
-def _log_mode(said: Said) -> Finding:
-    mode = said.answers.get("logMode")
-    if mode is None:
-        return _unseen(said, "logMode")
-    if mode == "ARCHIVELOG":
-        return Finding("logMode", Verdict.FINE, "the database archives its redo")
-    return Finding(
-        "logMode",
-        Verdict.FAILING,
-        f"the database is in {mode} mode: redo is overwritten and changes are lost",
-        "SHUTDOWN IMMEDIATE; STARTUP MOUNT; ALTER DATABASE ARCHIVELOG; ALTER DATABASE OPEN;",
-    )
-
-
-def _minimal_logging(said: Said) -> Finding:
-    minimal = said.answers.get("supplementalLogging")
-    if minimal is None:
-        return _unseen(said, "supplementalLogging")
-    if minimal in ("YES", "IMPLICIT"):
-        return Finding("supplementalLogging", Verdict.FINE, "minimal supplemental logging is on")
-    return Finding(
-        "supplementalLogging",
-        Verdict.FAILING,
-        "minimal supplemental logging is off: LogMiner cannot tell rows apart",
-        "ALTER DATABASE ADD SUPPLEMENTAL LOG DATA;",
-    )
-
-
-def _table_logging(said: Said, table: str) -> Finding:
-    check = f"supplementalLogging {table}"
-    answered = said.answers.get(check)
-    if answered is None:
-        return _unseen(said, check)
-    if answered:
-        return Finding(check, Verdict.FINE, f"all columns of {table} are logged")
-    return Finding(
-        check,
-        Verdict.FAILING,
-        f"not all columns of {table} are logged: updates arrive with holes",
-        f"ALTER TABLE {table} ADD SUPPLEMENTAL LOG DATA (ALL) COLUMNS;",
-    )
+def _is_number(value: Scalar) -> TypeGuard[float]:
+    return isinstance(value, int | float)
 
 
 def _redo(said: Said, subject: Subject) -> Finding:
     """Compare the committed position with the oldest redo that can still be read."""
     oldest, hours = said.answers.get("oldestScn"), said.answers.get("oldestRedoHours")
-    if not isinstance(oldest, int | float):
-        return _unseen(said, "oldestScn")
+    if not _is_number(oldest):
+        return _unseen(said, "oldestScn", "GRANT SELECT ON V_$ARCHIVED_LOG TO ...;")
     if subject.offset_scn is not None and oldest > subject.offset_scn:
         return Finding(
             "oldestScn",
@@ -147,7 +142,7 @@ def _redo(said: Said, subject: Subject) -> Finding:
             "RMAN> RESTORE ARCHIVELOG FROM SCN "
             f"{subject.offset_scn};  -- if a backup has it; else only a new snapshot helps",
         )
-    if isinstance(hours, int | float) and hours < REDO_HOURS:
+    if _is_number(hours) and hours < REDO_HOURS:
         return Finding(
             "oldestScn",
             Verdict.WARNING,
@@ -158,104 +153,96 @@ def _redo(said: Said, subject: Subject) -> Finding:
     return Finding("oldestScn", Verdict.FINE, "the redo reaches back before the position")
 
 
-def _transaction(said: Said) -> Finding:
-    hours = said.answers.get("oldestTransactionHours")
-    if "oldestTransactionHours" not in said.answers:
-        return _unseen(said, "oldestTransactionHours")
-    if not isinstance(hours, int | float) or hours < TRANSACTION_HOURS:
-        return Finding("oldestTransactionHours", Verdict.FINE, "no transaction is open for long")
-    return Finding(
+_ORACLE: Final[tuple[Rule, ...]] = (
+    _Check(
+        "logMode",
+        lambda mode: mode == "ARCHIVELOG",
+        "the database archives its redo",
+        Verdict.FAILING,
+        "the database is in {shown} mode: redo is overwritten and changes are lost",
+        "SHUTDOWN IMMEDIATE; STARTUP MOUNT; ALTER DATABASE ARCHIVELOG; ALTER DATABASE OPEN;",
+        grant="GRANT SELECT ON V_$DATABASE TO ...;",
+    ),
+    _Check(
+        "supplementalLogging",
+        lambda minimal: minimal in ("YES", "IMPLICIT"),
+        "minimal supplemental logging is on",
+        Verdict.FAILING,
+        "minimal supplemental logging is off: LogMiner cannot tell rows apart",
+        "ALTER DATABASE ADD SUPPLEMENTAL LOG DATA;",
+        grant="GRANT SELECT ON V_$DATABASE TO ...;",
+    ),
+    _Check(
+        "supplementalLogging {table}",
+        bool,
+        "all columns of {table} are logged",
+        Verdict.FAILING,
+        "not all columns of {table} are logged: updates arrive with holes",
+        "ALTER TABLE {table} ADD SUPPLEMENTAL LOG DATA (ALL) COLUMNS;",
+    ),
+    _redo,
+    _Check(
         "oldestTransactionHours",
+        lambda hours: not _is_number(hours) or hours < TRANSACTION_HOURS,
+        "no transaction is open for long",
         Verdict.WARNING,
-        f"a transaction has been open for {hours:.1f} hours: the position cannot pass it, and the "
+        "a transaction has been open for {shown} hours: the position cannot pass it, and the "
         "redo must be kept back to its start",
         "SELECT s.sid, s.serial#, s.username, t.start_time FROM v$transaction t "
         "JOIN v$session s ON s.taddr = t.addr ORDER BY t.start_time;",
-    )
-
-
-def _password(said: Said, subject: Subject) -> Finding:
-    days = said.answers.get("passwordDays")
-    if "passwordDays" not in said.answers:
-        return _unseen(said, "passwordDays")
-    if not isinstance(days, int | float) or days > PASSWORD_DAYS:
-        return Finding("passwordDays", Verdict.FINE, "the password does not expire soon")
-    return Finding(
+        grant="GRANT SELECT ON V_$TRANSACTION TO ...;",
+        null=True,
+        shown=lambda hours: f"{hours:.1f}",
+    ),
+    _Check(
         "passwordDays",
+        lambda days: not _is_number(days) or days > PASSWORD_DAYS,
+        "the password does not expire soon",
         Verdict.WARNING,
-        f"the password of this login expires in {max(0.0, days):.0f} days",
-        f"ALTER USER {subject.user or 'USER'} IDENTIFIED BY ...;  -- then rotate the secret",
-    )
-
-
-def _wal_level(said: Said) -> Finding:
-    level = said.answers.get("walLevel")
-    if level is None:
-        return _unseen(said, "walLevel")
-    if level == "logical":
-        return Finding("walLevel", Verdict.FINE, "wal_level is logical")
-    return Finding(
+        "the password of this login expires in {shown} days",
+        "ALTER USER {user} IDENTIFIED BY ...;  -- then rotate the secret",
+        null=True,
+        shown=lambda days: f"{max(0.0, days):.0f}",
+    ),
+)
+_POSTGRESQL: Final[tuple[Rule, ...]] = (
+    _Check(
         "walLevel",
+        lambda level: level == "logical",
+        "wal_level is logical",
         Verdict.FAILING,
-        f"wal_level is {level}: nothing can be captured",
+        "wal_level is {shown}: nothing can be captured",
         "ALTER SYSTEM SET wal_level = logical;  -- and restart the server",
-    )
-
-
-def _slot(said: Said, subject: Subject) -> Finding:
-    """Judge the slot; one that is gone after a snapshot took the changes since with it."""
-    there = said.answers.get("slot")
-    if there is None:
-        return _unseen(said, "slot")
-    if there:
-        return Finding("slot", Verdict.FINE, f"replication slot {subject.slot} is there")
-    if not subject.started:
-        return Finding("slot", Verdict.FINE, "the slot is made at the first start")
-    return Finding(
+    ),
+    _Check(  # one that is gone after a snapshot took the changes since with it
         "slot",
+        bool,
+        "replication slot {slot} is there",
         Verdict.WARNING,
-        f"replication slot {subject.slot} is not there: what changed since it went is lost",
-        f"SELECT pg_create_logical_replication_slot('{subject.slot}', 'pgoutput');",
-    )
-
-
-def _retained(said: Said, subject: Subject) -> Finding:
-    kept = said.answers.get("retainedWalBytes")
-    if "retainedWalBytes" not in said.answers:
-        return _unseen(said, "retainedWalBytes")
-    if not isinstance(kept, int | float) or kept < WAL_BYTES:
-        return Finding("retainedWalBytes", Verdict.FINE, "the slot keeps little WAL back")
-    return Finding(
+        "replication slot {slot} is not there: what changed since it went is lost",
+        "SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput');",
+        new="the slot is made at the first start",
+    ),
+    _Check(
         "retainedWalBytes",
+        lambda kept: not _is_number(kept) or kept < WAL_BYTES,
+        "the slot keeps little WAL back",
         Verdict.WARNING,
-        f"slot {subject.slot} keeps back {kept / 1024**3:.1f} GiB of WAL: the disk may fill up",
+        "slot {slot} keeps back {shown} GiB of WAL: the disk may fill up",
         "SELECT slot_name, active, restart_lsn FROM pg_replication_slots;",
-    )
-
-
-def _publication(said: Said, subject: Subject) -> Finding:
-    there = said.answers.get("publication")
-    if there is None:
-        return _unseen(said, "publication")
-    if there:
-        return Finding("publication", Verdict.FINE, f"publication {subject.publication} is there")
-    if not subject.started:
-        return Finding("publication", Verdict.FINE, "the publication is made at the first start")
-    tables = ", ".join(f'"{t.replace(".", chr(34) + "." + chr(34))}"' for t in subject.tables)
-    return Finding(
+        null=True,
+        shown=lambda kept: f"{kept / 1024**3:.1f}",
+    ),
+    _Check(
         "publication",
+        bool,
+        "publication {publication} is there",
         Verdict.WARNING,
-        f"publication {subject.publication} is not there: Debezium makes it where it may",
-        f"CREATE PUBLICATION {subject.publication} FOR TABLE {tables};",
-    )
-
-
-_GRANTS: Final[Mapping[str, str]] = {
-    "logMode": "GRANT SELECT ON V_$DATABASE TO ...;",
-    "supplementalLogging": "GRANT SELECT ON V_$DATABASE TO ...;",
-    "oldestScn": "GRANT SELECT ON V_$ARCHIVED_LOG TO ...;",
-    "oldestTransactionHours": "GRANT SELECT ON V_$TRANSACTION TO ...;",
-}
+        "publication {publication} is not there: Debezium makes it where it may",
+        "CREATE PUBLICATION {publication} FOR TABLE {tables};",
+        new="the publication is made at the first start",
+    ),
+)
 
 
 # --- what is kept ---------------------------------------------------------------------------
