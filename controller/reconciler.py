@@ -9,7 +9,7 @@ from typing import Final
 
 from controller.apply import Applier, Outcome
 from controller.core.action import ProbeLogin
-from controller.core.condition import Condition, ConditionType, Status, mark, moved
+from controller.core.condition import Condition, ConditionType, Told, after_telling, is_news, mark
 from controller.core.faults import Fault
 from controller.core.history import origin_of
 from controller.core.hold import TEARING_DOWN_RECORD
@@ -37,6 +37,7 @@ class _Memory:
 
     number: int = 0
     conditions: dict[ResourceKey, dict[ConditionType, Condition]] = field(default_factory=dict)
+    told: dict[tuple[ResourceKey, ConditionType], Told] = field(default_factory=dict)
     alive_until: float = 0.0
     tearing_down: bool = False
     idle: dict[tuple[str, ResourceKey | None], float] = field(default_factory=dict)
@@ -168,15 +169,21 @@ class Reconciler:
     ) -> Mapping[ResourceKey, Mapping[ConditionType, Condition]]:
         before = self._memory.conditions
         news: list[tuple[ResourceKey, Condition]] = []
+        told: dict[tuple[ResourceKey, ConditionType], Told] = {}
         after: dict[ResourceKey, dict[ConditionType, Condition]] = {}
         for key, conditions in planned.conditions.items():
             old = before.get(key, {})
             after[key] = {c.type: mark(old.get(c.type), c) for c in conditions}
             for condition in conditions:
-                if _is_news(old.get(condition.type), condition):
+                said = self._memory.told.get((key, condition.type))
+                new = is_news(said, condition, world.now)
+                if new:
                     self._tell_condition(key, condition)
                     news.append((key, condition))
-        self._memory.conditions = after
+                if new or said is None:  # what is well when it is first seen needs no line
+                    said = after_telling(said, condition, world.now)
+                told[key, condition.type] = said
+        self._memory.conditions, self._memory.told = after, told
         if self._journal is not None and world.not_leader is None:
             self._journal.moved(news)  # what cannot be written is in the log
         return after
@@ -245,14 +252,6 @@ class Reconciler:
             stalled=counts["stall"],
             faults=[f"{system}: {fault.reason}" for system, fault in report.faults],
         )
-
-
-def _is_news(old: Condition | None, new: Condition) -> bool:
-    """A transition is; and what is not well when we first see it."""
-    if old is not None:
-        return moved(old, new)
-    well = Status.FALSE if new.type is ConditionType.STALLED else Status.TRUE
-    return new.status is not well
 
 
 def _asks_secrets_again(outcome: Outcome) -> bool:

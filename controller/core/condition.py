@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
+
+AGAIN_SECONDS: Final = 600.0  # before a reason that was told is told again
 
 
 class ConditionType(StrEnum):
@@ -44,9 +48,42 @@ def mark(previous: Condition | None, new: Condition) -> Condition:
 
 
 def moved(previous: Condition | None, new: Condition) -> bool:
-    """Tell whether this is a transition, which is what is logged; the first word is one."""
+    """Tell whether the status is another, or the first."""
     if previous is None:
         return True
     if previous.type != new.type:
         raise ValueError(f"{new.type} does not follow {previous.type}: they are two conditions")
     return previous.status != new.status
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was last said of a condition, and when each reason for its status was."""
+
+    status: Status
+    reason: str
+    at: Mapping[str, float]
+
+
+def is_news(told: Told | None, new: Condition, now: float) -> bool:
+    """Tell whether this is a transition to be told: another status, or another reason for it.
+
+    Reasons that take turns are told once in a while and not at each turn; the one that stays is
+    told in the end. A message is none: it changes with every number in it.
+    """
+    if told is None:
+        well = Status.FALSE if new.type is ConditionType.STALLED else Status.TRUE
+        return new.status is not well
+    if new.status is not told.status:
+        return True
+    return new.reason != told.reason and not _is_recent(told.at.get(new.reason), now)
+
+
+def after_telling(told: Told | None, new: Condition, now: float) -> Told:
+    before = told.at if told is not None and told.status is new.status else {}
+    recent = {reason: at for reason, at in before.items() if _is_recent(at, now)}
+    return Told(new.status, new.reason, {**recent, new.reason: now})
+
+
+def _is_recent(at: float | None, now: float) -> bool:
+    return at is not None and 0 <= now - at < AGAIN_SECONDS

@@ -254,6 +254,8 @@ def event_text(event: Entry) -> str:
     if kind == "condition":
         head = f"{event.get('condition')}={event.get('status')}"
         return f"{head} {event.get('reason')}: {event.get('message')}"
+    if kind == "revision":
+        return _revision_text(event)
     if kind != "action":
         until = f" until {event['until']}" if event.get("until") else ""
         why = event.get("reason") or "; ".join(map(str, _list(event.get("changes"))))
@@ -266,6 +268,15 @@ def event_text(event: Entry) -> str:
     if event.get("accepted"):
         parts.append(f"accepted as {event['accepted']}")
     return ": ".join(parts)
+
+
+def _revision_text(event: Entry) -> str:
+    parts = [f"revision {event.get('revision')}"]
+    if event.get("commit"):
+        parts.append(f"commit {str(event['commit'])[:12]}")
+    if event.get("pushedBy") and event.get("pushedBy") != event.get("who"):
+        parts.append(f"pushed by {event['pushedBy']}")
+    return ", ".join(parts)
 
 
 def summary(event: Entry) -> dict[str, Json]:

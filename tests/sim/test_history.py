@@ -169,6 +169,22 @@ def test_conditions_that_change_stand_in_the_same_timeline() -> None:
     assert {one["condition"] for one in moved} & {"Ready", "Synced"}
 
 
+def test_another_reason_is_logged_and_in_the_timeline_once() -> None:
+    world, controller = settled()
+    name = world.manifest.name
+    world.store.put(FREEZE_RECORD, {"reason": "night"}, expires=world.clock.time + 900_000)
+    lines = len(world.lines)
+    for change in ("pause", "stop", "pause", "stop", "pause", "stop"):
+        world.edit("PUT", f"/connectors/{name}/{change}")
+        world.clock.time += 20
+        controller.cycle()
+    ready = events(world, event="condition", resource=f"connector/{name}", condition="Ready")
+    told = [one["reason"] for one in ready if one["status"] == "False"]
+    assert told[-2:] == ["ConnectorPaused", "ConnectorStopped"]
+    logged = [line for line in world.lines[lines:] if line.startswith("condition moved")]
+    assert sum("'Ready'" in line for line in logged) == 2
+
+
 ALICE = "Alice <alice@localhost>"
 
 
