@@ -17,6 +17,7 @@ from controller.core.metric_family import Metric
 from dashboards.alert import Alert, Sample
 
 JMX_ONLY: Final = "Only the worker's JMX agent knows it, and CloudWatch is told of no detail."
+NONE: Final[Mapping[str, str]] = {}
 NAMED: Final = {"name": "wms-oracle-cdc"}
 CONNECT: Final = {"container": "connect"}
 CONNECTOR: Final = {"kind": "connector", "name": "wms-oracle-cdc"}
@@ -30,15 +31,6 @@ def labelled(series: str, /, **labels: str) -> str:
 
 def condition(kind: str, status: str) -> str:
     return labelled(metric.CONDITION.name, kind="connector", condition=kind, status=status)
-
-
-def _condition_of(kind: str, status: str, values: str) -> Mapping[str, str]:
-    return {labelled(metric.CONDITION.name, **CONNECTOR, condition=kind, status=status): values}
-
-
-def _of_condition(kind: str, status: str, values: str, after: str, *, rings: bool) -> Sample:
-    labels = {**CONNECTOR, "condition": kind, "status": status}
-    return Sample(_condition_of(kind, status, values), after, labels if rings else None)
 
 
 ASKED: Final = f'{metric.NOT_ACTING.name}{{reason=~"Suspended|Frozen"}} > 0'
@@ -65,25 +57,33 @@ def _active(instance: str) -> str:
     return labelled(metric.ACTIVE.name, instance=instance)
 
 
+def _idle(reason: str) -> str:
+    return labelled(metric.NOT_ACTING.name, reason=reason)
+
+
 def _held(reason: str) -> str:
     return labelled(metric.HELD.name, reason=reason)
 
 
-def _gauge(
+def _cases(
     family: Metric,
-    values: str,
-    after: str,
+    ill: str,
+    well: str,
+    labels: Mapping[str, str] = NONE,
     *,
-    rings: Mapping[str, str] | None = None,
-    **labels: str,
-) -> Sample:
-    return Sample({labelled(family.name, **labels): values}, after, rings)
+    after: str = "20m",
+    muted: bool = False,
+) -> tuple[Sample, ...]:
+    """Make the case that rings, the same while a person asked for quiet, and one that is well."""
+    series = labelled(family.name, **labels)
+    rings = Sample({series: ill}, after, labels)
+    quiet = (_muted(rings),) if muted else ()
+    return (rings, *quiet, Sample({series: well}, after, None))
 
 
-def _known(
-    family: Metric, values: str, after: str, labels: Mapping[str, str], *, rings: bool
-) -> Sample:
-    return Sample({labelled(family.name, **labels): values}, after, labels if rings else None)
+def _of_condition(kind: str) -> tuple[Sample, ...]:
+    labels = {**CONNECTOR, "condition": kind, "status": "False"}
+    return _cases(metric.CONDITION, "1x30", "1x10 0x20", labels, muted=True)
 
 
 ALERTS: Final = (
@@ -94,8 +94,7 @@ ALERTS: Final = (
         "page",
         "The controller has shown no sign of life for five minutes: the connector is on its own.",
         (
-            _gauge(metric.PULSE, "0x20", "10m", rings={}),
-            _gauge(metric.PULSE, "0+60x20", "10m"),
+            *_cases(metric.PULSE, "0x20", "0+60x20", after="10m"),
             Sample({"up": "1x20"}, "10m", {}),
         ),
         twin="PulseMissing",
@@ -106,10 +105,7 @@ ALERTS: Final = (
         "5m",
         "page",
         "Connect does not answer the controller beside it.",
-        (
-            _gauge(metric.UP, "0x30", "20m", rings={"system": "connect"}, system="connect"),
-            _gauge(metric.UP, "1x30", "20m", system="connect"),
-        ),
+        _cases(metric.UP, "0x30", "1x30", {"system": "connect"}),
         twin="ConnectDown",
     ),
     Alert(
@@ -118,11 +114,7 @@ ALERTS: Final = (
         "15m",
         "page",
         "{{ $labels.name }} is not running as declared.",
-        (
-            _of_condition("Ready", "False", "1x30", "20m", rings=True),
-            _muted(_of_condition("Ready", "False", "1x30", "20m", rings=True)),
-            _of_condition("Ready", "False", "1x10 0x20", "20m", rings=False),
-        ),
+        _of_condition("Ready"),
         twin="NotReady",
     ),
     Alert(
@@ -131,11 +123,7 @@ ALERTS: Final = (
         "15m",
         "page",
         "{{ $labels.name }} gets nowhere, whatever Connect says of it.",
-        (
-            _of_condition("Healthy", "False", "1x30", "20m", rings=True),
-            _muted(_of_condition("Healthy", "False", "1x30", "20m", rings=True)),
-            _of_condition("Healthy", "False", "1x10 0x20", "20m", rings=False),
-        ),
+        _of_condition("Healthy"),
         twin="NotHealthy",
     ),
     Alert(
@@ -144,10 +132,7 @@ ALERTS: Final = (
         "1m",
         "page",
         "Nothing has been observed completely for ten minutes: what is shown is old.",
-        (
-            _gauge(metric.LAST_OBSERVATION, "0x30", "20m", rings={}),
-            _gauge(metric.LAST_OBSERVATION, "0+60x30", "20m"),
-        ),
+        _cases(metric.LAST_OBSERVATION, "0x30", "0+60x30"),
         twin="ObservationStale",
     ),
     Alert(
@@ -156,10 +141,7 @@ ALERTS: Final = (
         "15m",
         "notice",
         "The newest manifests are refused; those before stay in force.",
-        (
-            _gauge(metric.REVISION_STALE, "1x30", "20m", rings={}),
-            _gauge(metric.REVISION_STALE, "0x30", "20m"),
-        ),
+        _cases(metric.REVISION_STALE, "1x30", "0x30"),
         twin="RevisionStale",
     ),
     Alert(
@@ -168,16 +150,7 @@ ALERTS: Final = (
         "15m",
         "notice",
         "A step waits for a person's word.",
-        (
-            _gauge(
-                metric.HELD,
-                "1x30",
-                "20m",
-                rings={"reason": "AcceptanceRequired"},
-                reason="AcceptanceRequired",
-            ),
-            _gauge(metric.HELD, "0x30", "20m", reason="AcceptanceRequired"),
-        ),
+        _cases(metric.HELD, "1x30", "0x30", {"reason": "AcceptanceRequired"}),
         twin="Held",
     ),
     Alert(
@@ -187,15 +160,9 @@ ALERTS: Final = (
         "notice",
         "Something has been left alone for an hour: {{ $labels.reason }}.",
         (
-            _gauge(
-                metric.NOT_ACTING,
-                "0+60x90",
-                "80m",
-                rings={"reason": "Contended"},
-                reason="Contended",
-            ),
-            _gauge(metric.NOT_ACTING, "0+60x30 0x60", "80m", reason="Frozen"),
-            _gauge(metric.NOT_ACTING, "0+60x90", "80m", reason="NotLeader"),
+            Sample({_idle("Contended"): "0+60x90"}, "80m", {"reason": "Contended"}),
+            Sample({_idle("Frozen"): "0+60x30 0x60"}, "80m", None),
+            Sample({_idle("NotLeader"): "0+60x90"}, "80m", None),
         ),
         twin="NotActing",
     ),
@@ -205,11 +172,7 @@ ALERTS: Final = (
         "15m",
         "notice",
         "{{ $labels.name }} has not been as declared for a quarter of an hour.",
-        (
-            _of_condition("Synced", "False", "1x30", "20m", rings=True),
-            _muted(_of_condition("Synced", "False", "1x30", "20m", rings=True)),
-            _of_condition("Synced", "False", "1x10 0x20", "20m", rings=False),
-        ),
+        _of_condition("Synced"),
         twin="NotSynced",
     ),
     Alert(
@@ -218,12 +181,7 @@ ALERTS: Final = (
         "0m",
         "notice",
         "A cycle ended by a mistake of the controller itself.",
-        (
-            _gauge(
-                metric.CYCLES, "0x10 1x20", "12m", rings={"result": "crashed"}, result="crashed"
-            ),
-            _gauge(metric.CYCLES, "0x30", "20m", result="crashed"),
-        ),
+        _cases(metric.CYCLES, "0x10 1x20", "0x30", {"result": "crashed"}, after="12m"),
         alone="The next cycle tries again; when it does not help, ObservationStale rings in both.",
     ),
     Alert(
@@ -232,11 +190,7 @@ ALERTS: Final = (
         "5m",
         "page",
         "{{ $labels.name }}: Kafka is more than a quarter of an hour behind the database.",
-        (
-            _known(lag_metric.LAG, "1000x30", "20m", NAMED, rings=True),
-            _muted(_known(lag_metric.LAG, "1000x30", "20m", NAMED, rings=True)),
-            _known(lag_metric.LAG, "60x30", "20m", NAMED, rings=False),
-        ),
+        _cases(lag_metric.LAG, "1000x30", "60x30", NAMED, muted=True),
         twin="Lag",
     ),
     Alert(
@@ -245,10 +199,7 @@ ALERTS: Final = (
         "5m",
         "page",
         "{{ $labels.name }} has written no heartbeat for ten minutes: it captures nothing.",
-        (
-            _known(lag_metric.HEARTBEAT_AGE, "700x30", "20m", NAMED, rings=True),
-            _known(lag_metric.HEARTBEAT_AGE, "5x30", "20m", NAMED, rings=False),
-        ),
+        _cases(lag_metric.HEARTBEAT_AGE, "700x30", "5x30", NAMED),
         twin="HeartbeatSilent",
     ),
     Alert(
@@ -257,10 +208,7 @@ ALERTS: Final = (
         "1m",
         "page",
         "No restart is left in the budget: restarting did not help.",
-        (
-            _gauge(metric.RESTARTS_LEFT, "0x30", "20m", rings={}),
-            _gauge(metric.RESTARTS_LEFT, "3x30", "20m"),
-        ),
+        _cases(metric.RESTARTS_LEFT, "0x30", "3x30"),
         twin="RestartBudgetSpent",
     ),
     Alert(
@@ -270,7 +218,7 @@ ALERTS: Final = (
         "page",
         "For five minutes no controller of this stage has been entitled to act.",
         (
-            _gauge(metric.ACTIVE, "0x30", "20m", rings={}),
+            Sample({metric.ACTIVE.name: "0x30"}, "20m", {}),
             Sample({_active("a"): "0x30", _active("b"): "0x30"}, "20m", {}),
             Sample({_active("a"): "0x30", _active("b"): "1x30"}, "20m", None),
             Sample({_active("a"): "1x10 0x2 1x20", _active("b"): "0x30"}, "20m", None),
@@ -284,10 +232,7 @@ ALERTS: Final = (
         "page",
         "{{ $labels.name }}: a transaction has been open for more than four hours; the archive "
         "logs must reach back to it.",
-        (
-            _known(TRANSACTION_AGE, "20000x30", "20m", NAMED, rings=True),
-            _known(TRANSACTION_AGE, "60x30", "20m", NAMED, rings=False),
-        ),
+        _cases(TRANSACTION_AGE, "20000x30", "60x30", NAMED),
         alone=JMX_ONLY,
     ),
     Alert(
@@ -296,10 +241,7 @@ ALERTS: Final = (
         "15m",
         "page",
         "{{ $labels.name }}: LogMiner comes no further.",
-        (
-            _known(FREEZES, "3x30", "20m", NAMED, rings=True),
-            _known(FREEZES, "0x30", "20m", NAMED, rings=False),
-        ),
+        _cases(FREEZES, "3x30", "0x30", NAMED),
         alone="The controller sees the standing offset without JMX: NotHealthy rings in both.",
     ),
     Alert(
@@ -308,10 +250,7 @@ ALERTS: Final = (
         "0m",
         "page",
         "{{ $labels.name }}: LogMiner gave up a transaction; its changes are captured by nobody.",
-        (
-            _known(ABANDONED, "0x10 1x20", "12m", NAMED, rings=True),
-            _known(ABANDONED, "0x30", "20m", NAMED, rings=False),
-        ),
+        _cases(ABANDONED, "0x10 1x20", "0x30", NAMED, after="12m"),
         alone=JMX_ONLY,
     ),
     Alert(
@@ -320,10 +259,7 @@ ALERTS: Final = (
         "0m",
         "notice",
         "Container {{ $labels.container }} was killed, most often for want of memory.",
-        (
-            _known(lag_metric.OUT_OF_MEMORY, "1x9", "5m", CONNECT, rings=True),
-            _known(lag_metric.OUT_OF_MEMORY, "0x9", "5m", CONNECT, rings=False),
-        ),
+        _cases(lag_metric.OUT_OF_MEMORY, "1x9", "0x9", CONNECT, after="5m"),
         alone="EventBridge tells of every task that stopped unasked, with its reason.",
     ),
 )
