@@ -124,7 +124,9 @@ def tasks(stack: Stack, tmp_path: Path) -> Iterator[LocalTasks]:
         "WMS_KAFKA_SECURITY": "plaintext",
         "WMS_AWS_ENDPOINT_URL": stack.aws.url,
         "WMS_STATE_FILE": str(tmp_path / "state.json"),
-        "WMS_MANIFESTS": str(tmp_path / "none"),
+        "WMS_OVERLAY": "local",  # an interval of one second
+        "WMS_MANIFESTS": str(Path(__file__).parents[2] / "manifests"),
+        "WMS_KAFKA_DEADLINE": "4",
     }
     found = LocalTasks(environment, tmp_path)
     yield found
