@@ -78,10 +78,13 @@ class Case:
         return None if self.ailment is None else self.ailment.row
 
     @property
-    def ill_since(self) -> float:
+    def ill_before(self) -> Tries | None:
         """What was well in between begins anew, however often it was tried before."""
-        tries = self.tries
-        return self.now if tries is None or tries.well_since is not None else tries.since
+        return None if self.tries is None or self.tries.well_since is not None else self.tries
+
+    @property
+    def ill_since(self) -> float:
+        return self.now if self.ill_before is None else self.ill_before.since
 
     @property
     def failure_id(self) -> str:
@@ -139,7 +142,7 @@ def _limit(case: Case) -> int | None:
 
 def _changed_since(case: Case) -> bool:
     """A good config does not revive a task whose own config stayed the same."""
-    tries = case.tries
+    tries = case.ill_before
     return tries is not None and tries.generation != case.generation
 
 

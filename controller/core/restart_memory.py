@@ -29,7 +29,9 @@ def keep_tries(case: Case, *, lost: bool) -> Iterator[Remember | Forget]:
         yield put_tries(case.name, first, case.now)
     else:
         outcome = "unhealed" if _verdict_due(case, tries) else tries.outcome
-        ill = replace(tries, since=case.ill_since, well_since=None, outcome=outcome, ahead=False)
+        ill = replace(tries, well_since=None, outcome=outcome, ahead=False)
+        if case.ill_before is None:
+            ill = replace(ill, since=case.now, generation=case.generation)
         if ill != tries:
             yield put_tries(case.name, ill, case.now)
 

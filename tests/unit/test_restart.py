@@ -121,6 +121,15 @@ def test_one_that_was_well_in_between_gets_that_time_anew() -> None:
     assert (told.value["since"], told.value["count"], told.value["wellSince"]) == (NOW, 1, None)
 
 
+def test_one_that_was_well_under_the_new_generation_is_not_revived_when_that_fails() -> None:
+    healed = replace(tried(1, HOUR), generation="c0", well_since=NOW - 60)
+    failed = case("TransformFailed", "FAILED", tries=healed)
+    assert isinstance(decide_restart(failed), Stall)
+    (told,) = keep_tries(failed, lost=False)
+    assert isinstance(told, Remember)
+    assert told.value["generation"] == "c1"
+
+
 @pytest.mark.parametrize(
     "identity", ["SlotMissing", "HistoryLost", "OffsetScnGone", "RecordTooLarge", "PluginMissing"]
 )
