@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Producer
 
-from devstack.environment import wait_until
 from devstack.port import free_port
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
+from tests.e2e.ailing import CANARY, ORACLE, falls_ill, is_well, oracle_at
 from tests.e2e.scenes import (
     CONNECTOR_KEY,
     a_scene,
     begin,
     delete_topic,
-    end_controller,
     log_of,
     next_cycles,
     page,
@@ -35,8 +31,6 @@ from tests.e2e.scenes import (
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 STAGE: Final = "e2e-health"
-CANARY: Final = "canary-Pw-4711-do-not-print"
-ORACLE: Final = "wms-oracle-cdc"
 REVISIONS: Final = "wms.WMS.PLAN_WVR_RVSN_TBL"  # no other test counts its rows
 
 
@@ -52,26 +46,6 @@ def scene(played: Scene) -> Scene:
     begin(played)
     is_well(played)
     return played
-
-
-def health(scene: Scene, name: str = CONNECTOR) -> dict[str, Any]:
-    return scene.condition(f"connector/{name}", "Healthy")
-
-
-def is_well(scene: Scene, seconds: float = 120.0) -> None:
-    scene.wait(lambda: health(scene).get("status") == "True", "it is healthy", seconds)
-
-
-def falls_ill(scene: Scene, *reasons: str, name: str = CONNECTOR, seconds: float = 60.0) -> Any:
-    """Return the condition once it is not True for one of these reasons."""
-
-    def ill() -> bool:
-        found = health(scene, name)
-        return found.get("status") != "True" and found.get("reason") in reasons
-
-    if not wait_until(ill, seconds, every=0.05):
-        raise AssertionError(f"{health(scene, name)} is not {reasons}")
-    return health(scene, name)
 
 
 def tells_everywhere(scene: Scene, reason: str) -> str:
@@ -187,7 +161,7 @@ def test_without_a_broker_health_is_not_claimed(scene: Scene) -> None:
 def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_trace(
     stack: Stack,
 ) -> None:
-    with _oracle_at(stack, "e2e-absent", free_port()) as scene:
+    with oracle_at(stack, "e2e-absent", free_port()) as scene:
         said = falls_ill(scene, "NoListener", name=ORACLE)
         assert "RUNNING" in said["message"]
         assert "ORA-12541" in said["message"]
@@ -198,71 +172,6 @@ def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_t
         explained = scene.wmsctl("explain", ORACLE, "-o", "json")
         assert json.loads(explained.stdout)["failure"] == "NoListener"
         assert CANARY not in explained.stdout + json.dumps(scene.status())
-
-
-def test_a_connector_without_any_task_is_told_behind_running(stack: Stack) -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as silent,  # takes each call and says nothing
-        _oracle_at(stack, "e2e-silent", silent.getsockname()[1]) as scene,
-    ):
-        said = falls_ill(scene, "NoTasks", name=ORACLE, seconds=150)
-        assert said["status"] == "False"
-        assert "there is no task" in said["message"]
-        status = scene.worker.request("GET", f"/connectors/{ORACLE}/status")
-        assert status["tasks"] == []
-
-
-@contextmanager
-def _oracle_at(stack: Stack, stage: str, port: int) -> Iterator[Scene]:
-    """A stage with Oracle's own manifest, and a connector that had its database once."""
-    with a_scene(stack, stage) as scene:
-        login = {"host": "127.0.0.1", "port": str(port), "dbname": "ORCLCDB"}
-        login |= {"user": "c##dbz", "password": CANARY}
-        stack.aws.put_secret(f"wms/{stage}/dbInfo", login)
-        # Its topics want three brokers; these are there before the controller asks for them.
-        scene.env["WMS_OVERLAY"] = "ephemeral"
-        for name in ("PLAN_BASE_WVR_TBL", "PLAN_WVR_RVSN_TBL"):
-            stack.create_topics(*(f"{stage}.wms.{schema}.{name}" for schema in ("MMDL", "WMS")))
-        stack.create_topics(f"__debezium-heartbeat.{stage}.wms", f"{stage}.wms")
-        stack.create_topics(f"{stage}.wms.schema-changes")
-        scene.start()
-        scene.wait(lambda: _inject_oracle(scene, login), "its worker runs", 90)
-        try:
-            yield scene
-        finally:
-            end_controller(scene)
-            for topic in stack.topics():
-                if topic.startswith((f"{stage}.", f"__debezium-heartbeat.{stage}.")):
-                    delete_topic(stack, topic)
-
-
-def _inject_oracle(scene: Scene, login: Mapping[str, str]) -> bool:
-    """Have a connector as it would be, had its database been there when it was created."""
-    try:
-        scene.worker.request("GET", "/connectors")
-    except OSError:
-        return False
-    prefix = f"{scene.stage}.wms"
-    config = {
-        "name": ORACLE,
-        "connector.class": "io.debezium.connector.oracle.OracleConnector",
-        "x-wms.managed-by": f"wms-connector-{scene.stage}",
-        "tasks.max": "1",
-        "topic.prefix": prefix,
-        "database.hostname": login["host"],
-        "database.port": login["port"],
-        "database.user": login["user"],
-        "database.password": login["password"],
-        "database.dbname": login["dbname"],
-        "schema.history.internal.kafka.topic": f"{prefix}.schema-changes",
-        "schema.history.internal.kafka.bootstrap.servers": scene.stack.broker.bootstrap,
-        "retriable.restart.connector.wait.ms": "1000",
-    }
-    producer = Producer({"bootstrap.servers": scene.stack.broker.bootstrap})
-    topic = f"mgmt.connect.wms-connector-{scene.stage}.config"
-    value = json.dumps({"properties": config})
-    producer.produce(topic, key=f"connector-{ORACLE}", value=value)
-    return producer.flush(10) == 0
 
 
 def test_a_flood_of_lines_leaves_little_in_memory_and_no_word_of_them(scene: Scene) -> None:
