@@ -5,33 +5,30 @@ Addresses that come from a secret may be missing or change, so what needs one is
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import random
 import socket
 import sys
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from controller.aws_client import make_later
+from controller.aws_parts import AwsParts
 from controller.core.aws_names import AwsNames
-from controller.core.faults import Denied, Fault
-from controller.core.redact import Redacted, Scrubber
+from controller.core.faults import Denied
+from controller.core.redact import Redacted
 from controller.core.secret_path import candidates
 from controller.core.stage import Stage
 from controller.settings import BadSetting, Settings
+from controller.this_process import on_this_machine
 
 if TYPE_CHECKING:
-    from controller.adapters.caller import Caller
     from controller.adapters.connect_watch import ConnectStatusWatch
-    from controller.adapters.manifests_s3 import Enforced, ManifestBucket
-    from controller.adapters.role_boundary import RoleBoundaries
+    from controller.adapters.manifests_s3 import Enforced
     from controller.apply import Applier
-    from controller.core.model import Json, Revision, SecretVersion, StagePolicy
+    from controller.core.model import Revision, SecretVersion, StagePolicy
     from controller.journal import Journal
     from controller.lag import LagObserver, Tail
     from controller.leadership import Leadership
@@ -39,16 +36,13 @@ if TYPE_CHECKING:
     from controller.manifests_in_force import Manifests
     from controller.observe import Observer
     from controller.ports import (
-        Clock,
         ConnectClient,
         Folder,
         KafkaClient,
         LoginProbe,
         ManifestSource,
         SecretFiles,
-        SecretReader,
         SourcePreflight,
-        StateStore,
         WorkerEvidence,
     )
     from controller.protection import Protection
@@ -74,27 +68,8 @@ def overlay_of(stage: Stage, settings: Settings) -> str:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parts(AwsParts):
     """Every collaborator of one process, made when it is first used."""
-
-    settings: Settings
-    stage: Stage
-    overlay: str
-    settle: float = 0.3  # seconds between two reads of the manifests that must agree
-    explicit_table: bool = False  # the state table was given and not derived
-    acting: bool = False  # False: this process only looks, and takes no lease
-    on_request: Callable[[str], None] = lambda _system: None  # told of each REST or admin call
-
-    @cached_property
-    def scrubber(self) -> Scrubber:
-        """The one growing set of what must never be printed."""
-        return Scrubber()
-
-    @cached_property
-    def clock(self) -> Clock:
-        from controller.adapters.clock import SystemClock
-
-        return SystemClock()
 
     @cached_property
     def connect(self) -> ConnectClient:
@@ -204,36 +179,11 @@ class Parts:
     def _put_metric_data(self, **call: Any) -> None:
         self._cloudwatch_client.put_metric_data(**call)
 
-    @cached_property
-    def _cloudwatch_client(self) -> Any:
-        settings = self.settings
-        make = make_later(
-            "cloudwatch",
-            region=settings.aws_region,
-            endpoint_url=settings.aws_endpoint_url,
-            connect_timeout=3.0,
-            read_timeout=5.0,
-        )
-        return make()
-
     def topic_tail(self, line: str) -> Tail:
         from controller.adapters.topic_tail import TopicTail
 
         config = self.kafka_config(line, f"{CLIENT_ID}-tail-{self.stage.name}")
         return TopicTail(config, scrub=self.scrubber.scrub)
-
-    @cached_property
-    def secrets(self) -> SecretReader:
-        from controller.adapters.secrets import SecretsManager, client_factory
-
-        return SecretsManager(
-            client_factory(
-                region=self.settings.aws_region, endpoint_url=self.settings.aws_endpoint_url
-            ),
-            remember=self.scrubber.remember,
-            scrub=self.scrubber.scrub,
-            on_request=lambda _call: self.on_request("secrets"),
-        )
 
     @cached_property
     def files(self) -> SecretFiles:
@@ -265,22 +215,6 @@ class Parts:
         from controller.adapters.preflight import DatabasePreflight
 
         return DatabasePreflight(deadline=self.settings.probe_deadline, scrub=self.scrubber.scrub)
-
-    @cached_property
-    def store(self) -> StateStore:
-        settings = self.settings
-        if settings.state_table:
-            from controller.adapters.state_dynamodb import StateTable, client_factory
-
-            return StateTable(
-                settings.state_table,
-                client_factory(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url),
-                clock=self.clock,
-                scrub=self.scrubber.scrub,
-            )
-        from controller.adapters.state_file import StateFile
-
-        return StateFile(self.settings.state_file, clock=self.clock)
 
     @cached_property
     def journal(self) -> Journal:
@@ -325,62 +259,10 @@ class Parts:
         )
 
     @cached_property
-    def bucket(self) -> ManifestBucket:
-        from controller.adapters.manifests_s3 import ManifestBucket, client_factory
-
-        settings = self.settings
-        address = settings.manifests_s3 or self._own_bucket()
-        make = client_factory(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
-        return ManifestBucket(address, self.stage.name, make, scrub=self.scrubber.scrub)
-
-    def _own_bucket(self) -> str:
-        """Derive the bucket as the stack names it, from the account we are signed in to."""
-        bucket = AwsNames(self.stage).manifests_bucket(self.caller.account)
-        return f"s3://{bucket}/manifests/"
-
-    @cached_property
-    def caller(self) -> Caller:
-        from controller.adapters.caller import ask_caller
-
-        settings = self.settings
-        return ask_caller(
-            region=settings.aws_region,
-            endpoint_url=settings.aws_endpoint_url,
-            scrub=self.scrubber.scrub,
-        )
-
-    @cached_property
-    def boundaries(self) -> RoleBoundaries:
-        from controller.adapters.role_boundary import RoleBoundaries
-
-        settings = self.settings
-        make = make_later(
-            "iam",
-            region=settings.aws_region,
-            endpoint_url=settings.aws_endpoint_url,
-            connect_timeout=2.0,
-            read_timeout=5.0,
-        )
-        return RoleBoundaries(make, settings.aws_region, scrub=self.scrubber.scrub)
-
-    @cached_property
     def protection(self) -> Protection:
         from controller.protection import Protection
 
         return Protection(self.settings.kafka_security, self.clock)
-
-    @property
-    def who(self) -> str:
-        """Name the person: by AWS's word where the store is there, else as this machine does."""
-        return self.caller.arn if self.settings.state_table else on_this_machine()
-
-    @property
-    def who_runs(self) -> str:
-        """Name the person or the task; not every task reaches the one who knows its ARN."""
-        try:
-            return self.who
-        except Fault:
-            return on_this_machine()
 
     def _enforced(self) -> Enforced:
         from controller.adapters.manifests_s3 import Enforced
@@ -514,17 +396,3 @@ def build_for_people(settings: Settings) -> Parts:
 
 def jitter() -> float:
     return random.random()  # noqa: S311 - spreads load, guards nothing
-
-
-def on_this_machine() -> str:
-    me = identity()
-    return f"{me['user']}@{me['host']}"
-
-
-def identity() -> dict[str, Json]:
-    """Tell who this process is, for the alive record and for records that people leave."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's uid without a name
-        user = "unknown"
-    return {"host": socket.gethostname(), "user": user, "thread": threading.current_thread().name}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from controller.bootstrap import Parts, identity
+from controller.bootstrap import Parts
 from controller.cli_options import (
     FAULT,
     FINE,
@@ -24,6 +24,7 @@ from controller.core.hold import FREEZE_RECORD, suspend_record
 from controller.core.login_step import probe_intent_record
 from controller.core.model import Json, Kind
 from controller.journal import Journal
+from controller.this_process import identity
 from controller.timestamp import timestamp
 
 

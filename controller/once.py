@@ -8,7 +8,7 @@ from itertools import count
 from typing import Final
 
 from controller.apply import Applied
-from controller.bootstrap import Parts, identity
+from controller.bootstrap import Parts
 from controller.core.action import is_own
 from controller.core.backoff import Backoff
 from controller.core.decision import Converged, Stall, Wait
@@ -17,6 +17,7 @@ from controller.core.model import Kind
 from controller.core.step import Step
 from controller.cycle_report import CycleReport
 from controller.reconciler import Reconciler
+from controller.this_process import identity
 
 PAUSES: Final = Backoff(base=0.05, factor=1.5, cap=1.0)
 
