@@ -41,6 +41,16 @@ class _Content:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A history as we left it."""
+
+    inode: int
+    time: int
+    size: int
+    lines: int
+
+
 _ENCODER: Final = json.JSONEncoder(allow_nan=False)
 _EMPTY: Final = _Content(MappingProxyType({}), 0)
 
@@ -56,6 +66,7 @@ class StateFile:
         self._lock_seconds = lock_seconds
         self._keep = keep
         self._known: tuple[bytes, _Content] = (b"", _EMPTY)
+        self._left: dict[Path, _Left] = {}  # histories; reading all at each append is slow
         self._lines_of: dict[str, tuple[Record, str]] = {}  # encoding all at each put is slow
 
     # --- records ---
@@ -152,17 +163,32 @@ class StateFile:
         line = _text(dict(entry)).encode() + b"\n"
         with self._faults("write"), self._locked():
             path = self._history(section)
-            lines = self._lines(path)
-            if len(lines) >= 2 * self._keep:
-                self._replace(path, b"".join([*lines[-self._keep + 1 :], line]))
+            size, count = self._size_of(path)
+            if count >= 2 * self._keep:
+                kept = self._lines(path)[-self._keep + 1 :]
+                self._replace(path, b"".join([*kept, line]))
+                count = len(kept)
             else:
-                self._extend(path, sum(len(earlier) for earlier in lines), line)
+                self._extend(path, size, line)
+            self._left[path] = _Left(*_sight(path), count + 1)
 
     def read(self, section: str, limit: int) -> Sequence[Mapping[str, Json]]:
         with self._faults("read"):
             path = self._history(section)
             lines = self._lines(path)[-limit:] if limit > 0 else []
             return tuple(self._entry(path, line) for line in lines)
+
+    def _size_of(self, path: Path) -> tuple[int, int]:
+        """Answer the bytes and the number of its lines; read it only if another wrote since."""
+        left = self._left.get(path)
+        if (
+            left is not None
+            and path.exists()
+            and _sight(path) == (left.inode, left.time, left.size)
+        ):
+            return left.size, left.lines
+        lines = self._lines(path)
+        return sum(len(line) for line in lines), len(lines)
 
     def _history(self, section: str) -> Path:
         _insist(_SECTION, section)
@@ -285,6 +311,11 @@ class StateFile:
 def _insist(pattern: re.Pattern[str], text: str) -> None:
     if pattern.fullmatch(text) is None:
         raise ValueError(f"{text!r} does not name state: want {pattern.pattern}")
+
+
+def _sight(path: Path) -> tuple[int, int, int]:
+    seen = path.stat()
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
 def _lives(record: Record, now: float) -> bool:

@@ -157,6 +157,39 @@ def test_a_history_line_that_a_crash_cut_off_is_left_out_and_replaced(path: Path
     assert [entry["n"] for entry in store.read("history", 9)] == [1, 3]
 
 
+def numbers(store: StateFile) -> list[Json]:
+    return [entry["n"] for entry in store.read("history", 99)]
+
+
+def test_a_history_into_which_two_write_by_turns_keeps_its_bounds_and_order(path: Path) -> None:
+    stores = (opened(path), opened(path))
+    for n in range(57):
+        stores[n % 2 if n % 5 else 0].append("history", {"n": n})
+        kept = numbers(stores[0])
+        assert kept == list(range(n + 1))[-len(kept) :]
+        assert min(n + 1, 10) <= len(kept) <= 20
+    other = opened(path)
+    other.append("history", {"n": 57})
+    assert numbers(stores[1])[-1] == 57
+
+
+def test_what_another_process_left_half_written_is_not_built_upon(path: Path) -> None:
+    store = opened(path)
+    store.append("history", {"n": 1})
+    with path.with_name("state.history.jsonl").open("ab") as file:
+        file.write(b'{"n": 2}\n{"n": 3, "cut')
+    store.append("history", {"n": 4})
+    assert numbers(store) == [1, 2, 4]
+
+
+def test_a_history_that_was_taken_away_begins_anew(path: Path) -> None:
+    store = opened(path)
+    store.append("history", {"n": 1})
+    path.with_name("state.history.jsonl").unlink()
+    store.append("history", {"n": 2})
+    assert numbers(store) == [2]
+
+
 def test_a_history_that_is_no_history_is_told(path: Path) -> None:
     path.parent.mkdir()
     path.with_name("state.history.jsonl").write_bytes(b"nonsense\n")
