@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from controller.cli_options import FINE, StageOption, parts_for_people
+from controller.cli_options import FAULT, FINE, StageOption, parts_for_people
+from controller.console import fail
 
 HOST = "127.0.0.1"  # whoever asks there is answered with this person's own rights
 
@@ -20,11 +21,16 @@ def page(
 ) -> int:
     """Serve the status page here, from the stage's table, until Ctrl-C."""
     from controller.page_source import PageSource, page_server
+    from controller.telemetry.http import ListenFault
 
     parts = parts_for_people(stage)
     source = PageSource(parts)
     server = page_server(source, HOST, port, parts.scrubber.scrub)
-    server.start()
+    try:
+        server.start()
+    except ListenFault as fault:
+        fail(str(fault))
+        return FAULT
     url = f"http://{HOST}:{server.port}/"
     print(f"the status of stage {parts.stage.name}, {source.told()}: {url}")
     print("Ctrl-C ends it", flush=True)

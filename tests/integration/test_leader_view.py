@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -46,7 +48,8 @@ def store(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> StateTable:
     return StateTable(TABLE, make, clock=SystemClock())
 
 
-def leader(trouble: str = "") -> dict[str, Any]:
+@cache
+def leader(trouble: str) -> dict[str, Any]:
     """Answer the status of a controller that has settled, and then met some trouble."""
     world = SimWorld()
     controller = Controller(world)
@@ -61,11 +64,11 @@ def leader(trouble: str = "") -> dict[str, Any]:
     controller.run(1)
     report = controller.reconciler.report
     assert report is not None
-    return {**describe(report, None, None), "at": time.time()}
+    return dict(describe(report, None, None))
 
 
 def published(store: StateTable, trouble: str = "", **changes: Any) -> dict[str, Any]:
-    document = {**leader(trouble), **changes}
+    document = {**leader(trouble), "at": time.time(), **changes}
     assert StatusDocument(store, SystemClock()).offer(document) is None
     return document
 
@@ -236,6 +239,16 @@ def test_the_page_is_the_controllers_own_and_follows_the_table_until_ctrl_c(
         assert time.monotonic() < deadline, "the page does not follow the table"
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
+
+
+def test_a_port_that_is_taken_is_said_and_ends_with_1(
+    store: StateTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(store)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = told(capsys, "page", "--port", str(taken.getsockname()[1]))
+    assert code == 1
+    assert "end what has the port" in err
 
 
 def test_a_page_of_a_status_that_nobody_renews_says_so(
