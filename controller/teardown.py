@@ -49,7 +49,7 @@ from controller.core.teardown import (
 from controller.journal import Journal
 from controller.ports import Clock, ConnectClient, KafkaClient, StateStore
 from controller.reconciler import ALIVE_RECORD
-from controller.teardown_report import Teardown, teardown_lines
+from controller.teardown_report import Teardown, is_listed, resource_names, teardown_lines
 
 _STEP: Final = 0.5  # seconds between two looks while something is waited for
 _GRACE: Final = 35.0  # a sign of life lasts three intervals and 30 s
@@ -163,13 +163,13 @@ class _Run:
 
     def _rehearse(self) -> None:
         connectors, topics = self._look()
-        self._deleted = _names(connectors, topics)
+        self._deleted = resource_names(connectors, topics)
         members = self.kafka.group_members(self.stage.connect_group)
         if members:
             self.say(f"{members} worker(s) of the stage still run: {self._stop_first()}")
 
     def _perform(self) -> None:
-        names = _names(*self._look())
+        names = resource_names(*self._look())
         self._begun = self._record(teardown_entry(self.stage.name, names))
         self._hold_controller()
         self._delete_connectors()
@@ -352,7 +352,7 @@ class _Run:
             self.wait(self.interval)
         listed, whole = self._list()
         back = came_back(self.stage, topics, listed)
-        self._deleted = [name for name in self._deleted if not _is_listed(name, listed)]
+        self._deleted = [name for name in self._deleted if not is_listed(name, listed)]
         self._failures.extend(back)
         if not whole and not back:
             self._find_topics(listed, listed, whole=whole)
@@ -393,18 +393,7 @@ class _Run:
         return claim()
 
 
-def _names(connectors: Iterable[ConnectorDeletionRequest], topics: TopicDeletions) -> list[str]:
-    return [
-        *(str(connector_key(request.name)) for request in connectors),
-        *(str(topic_key(request.name)) for request in topics.requests),
-    ]
-
-
 def _insist(refused: Iterable[str]) -> None:
     reasons = tuple(refused)
     if reasons:
         raise _Stop(*reasons)
-
-
-def _is_listed(resource: str, listed: Mapping[str, str]) -> bool:
-    return any(str(topic_key(name)) == resource for name in listed)

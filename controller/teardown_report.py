@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from controller.core.teardown import Left
+from controller.core.guards import ConnectorDeletionRequest
+from controller.core.model import connector_key, topic_key
+from controller.core.teardown import Left, TopicDeletions
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,17 @@ def teardown_lines(report: Teardown, stage: str, done: str) -> Iterator[str]:
     yield from (f"failed: {failure}" for failure in report.failures)
     if not report.deleted and report.ok:
         yield f"nothing of stage {stage} is left to delete"
+
+
+def resource_names(
+    connectors: Iterable[ConnectorDeletionRequest], topics: TopicDeletions
+) -> list[str]:
+    """Name what is to be deleted, connectors first."""
+    return [
+        *(str(connector_key(request.name)) for request in connectors),
+        *(str(topic_key(request.name)) for request in topics.requests),
+    ]
+
+
+def is_listed(resource: str, listed: Mapping[str, str]) -> bool:
+    return any(str(topic_key(name)) == resource for name in listed)
