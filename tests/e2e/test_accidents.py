@@ -8,9 +8,9 @@ the same time, since most of it is waiting.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,8 +46,10 @@ TOPICS: Final = "stages/local/topics.yaml"
 POLICY: Final = "stages/local/policy.yaml"
 RENAMED: Final = f"{CONNECTOR}-2"
 GROWN: Final = "wms.MMDL.PLAN_WVR_RVSN_TBL"
+QUIET: Final = "wms.MMDL.PLAN_BASE_WVR_TBL"
 SPARE: Final = "wms.WMS.PLAN_WVR_RVSN_TBL"
 HISTORY: Final = "wms.schema-changes"
+LIMITS: Final = ("retention.ms", "min.insync.replicas")
 MARK: Final = "x-wms.managed-by"
 POLL: Final = "poll.interval.ms"
 _ACTION: Final = re.compile(r"To accept exactly this: action ([0-9a-f]{10})")
@@ -87,6 +89,7 @@ class Accident:
     harmed: Callable[[Scene], bool]
     risk: str | None = None  # None: no acceptance can do it
     on_branches_too: bool = False  # held there as well
+    day: str = ""  # those of one day happen together
 
 
 # --- what people do -------------------------------------------------------------------------
@@ -119,12 +122,13 @@ def _lower_retention(scene: Scene) -> Undo:
 
 
 def _keep_more(scene: Scene) -> None:
-    scene.set_topic_config(BASE, "retention.ms", "2000000000")
-    scene.set_topic_config(BASE, "min.insync.replicas", "2")
+    scene.set_topic_config(QUIET, "retention.ms", "2000000000")
+    scene.set_topic_config(QUIET, "min.insync.replicas", "2")
 
 
 def _keeps_less_again(scene: Scene) -> bool:
-    return _retention(scene) == "1209600000" or _setting(scene, "min.insync.replicas") == "1"
+    retention, copies = (_setting(scene, key, QUIET) for key in LIMITS)
+    return retention == "1209600000" or copies == "1"
 
 
 def _compact(scene: Scene) -> None:
@@ -196,16 +200,18 @@ def _read_again(scene: Scene) -> bool:
 
 def _share_cluster(scene: Scene) -> Undo:
     other = f"mgmt.connect.wms-connector-{NEIGHBOURS[scene.stage]}.offsets"
-    scene.stack.create_topics(other)
     named = not scene.namespace
-    if named:  # one with offsets goes on, and it is shown
-        _wait_reason(scene, CONNECTOR_KEY, "ClusterShared")
-        assert scene.running()
-    _lose_offsets(scene)
-    if named:
-        _release(scene, CONNECTOR_KEY)
-    scene.start()
-    return lambda: delete_topic(scene.stack, other)
+    with ExitStack() as undo:
+        scene.stack.create_topics(other)
+        undo.callback(delete_topic, scene.stack, other)
+        if named:  # one with offsets goes on, and it is shown
+            _wait_told(scene, CONNECTOR_KEY, "ClusterShared", ())
+            assert scene.running()
+        _lose_offsets(scene)
+        if named:
+            _release(scene, CONNECTOR_KEY)
+        scene.start()
+        return undo.pop_all().close
 
 
 def _commit_during_snapshot(scene: Scene) -> None:
@@ -274,7 +280,8 @@ def _take_mark_off(scene: Scene) -> None:
 
 
 def _polls_as_declared(scene: Scene) -> bool:
-    return scene.config().get(POLL) not in (None, "60000")
+    config = scene.config()
+    return bool(config) and config.get(POLL) != "60000"
 
 
 def _declare_other_cluster(scene: Scene) -> Undo:
@@ -299,11 +306,12 @@ def _lead_elsewhere(scene: Scene) -> Undo:
 
 def _move_without_worker(scene: Scene) -> Undo:
     """The new cluster is declared as well, and the worker still uses the old one."""
-    undeclare = _declare_cluster(scene, _elsewhere(scene).cluster_id)
-    lead_back = _lead_elsewhere(scene)
-    _wait_told(scene, f"topic/{BASE}", "WrongCluster", ("Connect uses cluster",))
-    put_config(scene, poll_interval_ms="60000")  # would be repaired at once
-    return lambda: (undeclare(), lead_back())
+    with ExitStack() as undo:
+        undo.callback(_declare_cluster(scene, _elsewhere(scene).cluster_id))
+        undo.callback(_lead_elsewhere(scene))
+        _wait_told(scene, f"topic/{BASE}", "WrongCluster", ("Connect uses cluster",))
+        put_config(scene, poll_interval_ms="60000")  # would be repaired at once
+        return undo.pop_all().close
 
 
 def _wrote_elsewhere(scene: Scene) -> bool:
@@ -330,7 +338,19 @@ def _lose_memory(scene: Scene) -> None:
     scene.start()
 
 
-ACCIDENTS: Final = (
+SETTINGS: Final = "settings of topics would be changed"
+LOSSES: Final = "topics are deleted"
+ACCIDENTS: Final = (  # of those of one day, what lasts or needs peace comes first
+    Accident(
+        "a commit raises partitions",
+        _add_partitions,
+        f"topic/{GROWN}",
+        "AcceptanceRequired",
+        ("partitions", "their order is lost"),
+        lambda scene: _partitions(scene) == 5,
+        "ordering",
+        day=SETTINGS,
+    ),
     Accident(
         "a commit lowers retention while consumers are behind",
         _lower_retention,
@@ -339,15 +359,17 @@ ACCIDENTS: Final = (
         ("retention.ms", "further behind than the new retention lose records"),
         lambda scene: _retention(scene) == "3600000",
         "data-loss",
+        day=SETTINGS,
     ),
     Accident(
         "somebody made a topic keep more, and it would be set back",
         _keep_more,
-        f"topic/{BASE}",
+        f"topic/{QUIET}",
         "MoreProtective",
         ("retention.ms", "min.insync.replicas", "keeps more", "it is left", "lose records"),
         _keeps_less_again,
         "data-loss",
+        day=SETTINGS,
     ),
     Accident(
         "somebody changed cleanup.policy, and it would be set back",
@@ -357,24 +379,7 @@ ACCIDENTS: Final = (
         ("cleanup.policy", "was changed by hand, and is left", "may delete records"),
         lambda scene: _setting(scene, "cleanup.policy", SPARE) == "delete",
         "data-loss",
-    ),
-    Accident(
-        "a captured topic is deleted, and would be made again empty",
-        _delete_captured,
-        f"topic/{BASE}",
-        "TopicLost",
-        ("was there and is gone", f"all tables of {CONNECTOR} stand still behind RUNNING"),
-        lambda scene: scene.topic(BASE) in scene.stack.topics(),
-        "data-loss",
-    ),
-    Accident(
-        "the heartbeat topic is deleted",
-        _delete_heartbeat,
-        "topic/__debezium-heartbeat.wms",
-        "TopicLost",
-        ("was there and is gone", f"all tables of {CONNECTOR} stand still behind RUNNING"),
-        lambda scene: _heartbeat(scene) in scene.stack.topics(),
-        "data-loss",
+        day=SETTINGS,
     ),
     Accident(
         "the schema history is deleted",
@@ -384,6 +389,27 @@ ACCIDENTS: Final = (
         ("was there and is gone", "find out who deleted it"),
         lambda scene: scene.topic(HISTORY) in scene.stack.topics(),
         "data-loss",
+        day=LOSSES,
+    ),
+    Accident(
+        "a captured topic is deleted, and would be made again empty",
+        _delete_captured,
+        f"topic/{BASE}",
+        "TopicLost",
+        ("was there and is gone", f"all tables of {CONNECTOR} stand still behind RUNNING"),
+        lambda scene: scene.topic(BASE) in scene.stack.topics(),
+        "data-loss",
+        day=LOSSES,
+    ),
+    Accident(
+        "the heartbeat topic is deleted",
+        _delete_heartbeat,
+        "topic/__debezium-heartbeat.wms",
+        "TopicLost",
+        ("was there and is gone", f"all tables of {CONNECTOR} stand still behind RUNNING"),
+        lambda scene: _heartbeat(scene) in scene.stack.topics(),
+        "data-loss",
+        day=LOSSES,
     ),
     Accident(
         "a commit captures other tables",
@@ -528,29 +554,30 @@ ACCIDENTS: Final = (
         _read_again,
         "snapshot",
     ),
-    Accident(
-        "a commit raises partitions",
-        _add_partitions,
-        f"topic/{GROWN}",
-        "AcceptanceRequired",
-        ("partitions", "their order is lost"),
-        lambda scene: _partitions(scene) == 5,
-        "ordering",
-    ),
 )
 
 
 # --- the table, as main and as a branch -----------------------------------------------------
 
 
-@pytest.mark.parametrize("accident", ACCIDENTS, ids=lambda one: one.what.replace(" ", "-"))
+def _together() -> list[tuple[Accident, ...]]:
+    """What touches neither the same topic nor the connector may as well happen at once."""
+    by_day: dict[str, list[Accident]] = {}
+    for accident in ACCIDENTS:
+        by_day.setdefault(accident.day or accident.what, []).append(accident)
+    return [tuple(day) for day in by_day.values()]
+
+
+@pytest.mark.parametrize(
+    "accidents", _together(), ids=lambda day: (day[0].day or day[0].what).replace(" ", "-")
+)
 def test_main_waits_for_a_person_who_was_told_and_a_branch_risks_only_its_own_data(
-    stages: tuple[Scene, Scene], accident: Accident
+    stages: tuple[Scene, Scene], accidents: tuple[Accident, ...]
 ) -> None:
     main, branch = stages
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(play_on_branch, branch, accident)
-        play_on_main(main, accident)
+        other = pool.submit(play_on_branch, branch, accidents)
+        play_on_main(main, accidents)
     other.result()
 
 
@@ -563,46 +590,56 @@ def test_what_keeps_the_offsets_is_restored_at_once_and_needs_nobody(
     _until(main, lambda: _setting(main, "cleanup.policy", offsets) == "compact", "they are kept")
 
 
-def play_on_main(main: Scene, accident: Accident) -> None:
+def play_on_main(main: Scene, accidents: tuple[Accident, ...]) -> None:
     """Nothing happens until a person who was told says so; then just that happens."""
-    with _caused(main, accident):
-        message = _wait_told(main, accident.resource, accident.reason, accident.told)
-        next_cycles(main, 1)
-        assert not accident.harmed(main), message
-        if accident.risk is not None:
+    with _caused(main, accidents):
+        _wait_held(main, accidents)
+        for accident in accidents:
             _say_yes(main, accident)
-            _until(main, lambda: accident.harmed(main), f"{accident.what}: accepted")
-        else:
-            assert _ACTION.search(message) is None, "nobody may accept it"
-    main.stack.postgres.insert_waiver("WMS", f"after it: {accident.what}"[:60])
+        for accident in accidents:
+            if accident.risk is not None:
+                _until(main, lambda one=accident: one.harmed(main), f"{accident.what}: accepted")  # type: ignore[misc]
+    newest = main.stack.postgres.insert_waiver("WMS", f"after it: {accidents[0].what}"[:60])
     accepted = mend(main)
-    assert accident.risk is not None or accepted <= {"SnapshotWouldStart"}, "it left a mark"
-    wait_no_row_lost_since(main, accident)
+    harmless = all(accident.risk is None for accident in accidents)
+    assert not harmless or accepted <= {"SnapshotWouldStart"}, "it left a mark"
+    # What a deleted topic held is gone for good; every later row arrives.
+    _until(main, lambda: newest in keys_in_topic(main, "WMS"), f"rows flow: {accidents[0].what}")
 
 
-def play_on_branch(branch: Scene, accident: Accident) -> None:
+def play_on_branch(branch: Scene, accidents: tuple[Accident, ...]) -> None:
     """What costs only its own data is done at once."""
-    with _caused(branch, accident):
-        if accident.on_branches_too:
-            message = _wait_told(branch, accident.resource, accident.reason, accident.told)
-            next_cycles(branch, 1)
-            assert not accident.harmed(branch), message
-        else:
-            _until(branch, lambda: accident.harmed(branch), f"{accident.what}: done")
+    with _caused(branch, accidents):
+        _wait_held(branch, [one for one in accidents if one.on_branches_too])
+        for accident in accidents:
+            if not accident.on_branches_too:
+                _until(branch, lambda one=accident: one.harmed(branch), f"{accident.what}: done")  # type: ignore[misc]
     mend(branch)
 
 
 @contextmanager
-def _caused(scene: Scene, accident: Accident) -> Iterator[None]:
+def _caused(scene: Scene, accidents: Iterable[Accident]) -> Iterator[None]:
     """What somebody did, from a stage at peace; it is undone in the end."""
     if not (scene.running() and scene.status().get("converged")):
         mend(scene)  # a test before this one failed
-    undo = accident.cause(scene)
-    try:
+    with ExitStack() as undone:
+        for accident in accidents:
+            undo = accident.cause(scene)
+            if undo is not None:
+                undone.callback(undo)
         yield
-    finally:
-        if undo is not None:
-            undo()
+
+
+def _wait_held(scene: Scene, accidents: Collection[Accident]) -> None:
+    """Return when each is told, and another cycle left the world as it was."""
+    told = [(one, _wait_told(scene, one.resource, one.reason, one.told)) for one in accidents]
+    at = int(scene.status().get("cycle", 0))
+    if told:
+        _until(scene, lambda: int(scene.status().get("cycle", 0)) > at, "one more cycle")
+    for accident, message in told:
+        assert not accident.harmed(scene), message
+        may_be_accepted = _ACTION.search(message) is not None
+        assert may_be_accepted is (accident.risk in ("ordering", "snapshot", "data-loss")), message
 
 
 def _until(scene: Scene, claim: Callable[[], bool], what: str) -> None:
@@ -612,10 +649,6 @@ def _until(scene: Scene, claim: Callable[[], bool], what: str) -> None:
 def _named(scene: Scene, resource: str) -> str:
     kind, _, name = resource.partition("/")
     return f"topic/{scene.topic(name)}" if kind == "topic" else resource
-
-
-def _wait_reason(scene: Scene, resource: str, reason: str) -> None:
-    _wait_told(scene, resource, reason, ())
 
 
 def _wait_told(scene: Scene, resource: str, reason: str, told: tuple[str, ...]) -> str:
@@ -634,8 +667,8 @@ def _wait_told(scene: Scene, resource: str, reason: str, told: tuple[str, ...]) 
 def _say_yes(scene: Scene, accident: Accident) -> None:
     if accident.risk == "release":
         _release(scene, accident.resource)
-        return
-    assert _accept(scene, _named(scene, accident.resource), str(accident.risk))
+    elif accident.risk is not None:
+        assert _accept(scene, _named(scene, accident.resource), accident.risk)
 
 
 def _release(scene: Scene, resource: str) -> None:
@@ -684,12 +717,3 @@ def _held(scene: Scene, seen: Container[str]) -> list[str]:
         for one in scene.status().get("resources", [])
         if _ACTION.search(str(one["message"])) and str(one["message"]) not in seen
     ]
-
-
-def wait_no_row_lost_since(scene: Scene, accident: Accident) -> None:
-    """Every later row arrives; what a deleted topic held is gone for good."""
-    newest = max(
-        int(row[0])
-        for row in scene.stack.postgres.query('SELECT max("WVR_ID") FROM "WMS"."PLAN_BASE_WVR_TBL"')
-    )
-    _until(scene, lambda: newest in keys_in_topic(scene, "WMS"), f"rows flow: {accident.what}")
