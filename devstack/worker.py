@@ -60,12 +60,12 @@ class Worker:
     def alive(self) -> bool:
         return self._child is not None and self._child.alive
 
-    def start(self, *, wait: bool = True) -> None:
+    def start(self, *, wait: bool = True, settings: Mapping[str, str] | None = None) -> None:
         """Without `wait` it may go on waiting for `ROOT/ready`, which the controller writes."""
         if self.alive:
             return
-        argv = (str(ENTRYPOINT),)
-        self._child = self._nursery.start(self.name, Command(argv, self._env(), self._folder))
+        argv, env = (str(ENTRYPOINT),), self._env() | dict(settings or {})
+        self._child = self._nursery.start(self.name, Command(argv, env, self._folder))
         if wait:
             self.wait_ready()
 

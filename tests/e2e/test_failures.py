@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, Self
@@ -284,9 +284,8 @@ def test_a_worker_that_is_killed_or_out_of_memory_is_told_so_and_nothing_is_rest
     worker.kill()
     said = falls_ill(scene, "WorkerUnreachable", "WorkerStarting")
     assert said["status"] == "Unknown"
-    with _heap(scene, "-Xmx8m"):
-        worker.start(wait=False)
-        code = worker.child.wait(60)
+    worker.start(wait=False, settings={"WMS_CONNECT_HEAP": "-Xmx8m"})
+    code = worker.child.wait(60)
     metadata.connect = {"KnownStatus": "STOPPED", "ExitCode": code, "RestartCount": 1}
     try:
         said = falls_ill(scene, "OutOfMemory")
@@ -301,16 +300,6 @@ def test_a_worker_that_is_killed_or_out_of_memory_is_told_so_and_nothing_is_rest
     is_well(scene)
     assert log.actions("connector/") + log.actions("restart/") == []
     assert refused_logins(scene.stack) == refused
-
-
-@contextmanager
-def _heap(scene: Scene, options: str) -> Iterator[None]:
-    settings = scene.worker._settings  # what only a deployment changes
-    settings["WMS_CONNECT_HEAP"] = options
-    try:
-        yield
-    finally:
-        del settings["WMS_CONNECT_HEAP"]
 
 
 def test_a_deleted_internal_topic_floods_the_log_and_not_our_memory(
