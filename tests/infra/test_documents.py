@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from controller.core import cloudwatch
 from controller.core.stage import NAMED, Stage
 from controller.manifest import load
 from devstack.image_proof import USER
 from infra_cdk import kafka_rights
 from infra_cdk.environment_config import ENVIRONMENT_CONFIGS, KAFKA_PORTS, SecretPaths
-from tests.infra.template import many
+from tests.infra.conftest import Synthesized
+from tests.infra.template import many, resources
 
 ROOT = Path(__file__).parents[2]
 DETAILS = (ROOT / "docs" / "wms-config-details.md").read_text()
@@ -151,8 +153,18 @@ def test_the_cost_is_of_the_sizes_that_are_deployed() -> None:
         assert f" {told} " in text
 
 
+def test_the_cost_is_of_the_metrics_and_alarms_that_there_are(made: Synthesized) -> None:
+    text = section(DEPLOYING, "What it costs, about, in US dollars a month")
+    metrics = len(cloudwatch.PUBLISHED) + sum(m.per_connector for m in cloudwatch.PUBLISHED)
+    alarms = len(resources(made.connector, "AWS::CloudWatch::Alarm"))
+    combined = len(resources(made.connector, "AWS::CloudWatch::CompositeAlarm"))
+    assert f"metrics: {metrics} of our own | {metrics * 0.3:.0f} |" in text
+    price = alarms * 0.1 + combined * 0.5 + 3
+    assert f"alarms: {alarms} and {combined} that combine them; dashboard | {price:.0f} |" in text
+
+
 def test_links_lead_to_files() -> None:
     for name in ("wms-config-details.md", "deploying.md"):
         text = (ROOT / "docs" / name).read_text()
-        for target in re.findall(r"\]\(([\w./-]+\.md)", text):
+        for target in re.findall(r"\]\(([\w./-]+\.(?:md|json))", text):
             assert (ROOT / "docs" / target).exists(), target

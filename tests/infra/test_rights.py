@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.guards import own_name, protected_name
@@ -84,10 +84,10 @@ def test_there_are_roles_to_govern(made: Synthesized) -> None:
 
 
 def test_a_role_without_boundary_is_found(made: Synthesized) -> None:
-    template = deepcopy(dict(made.connector))
-    name = next(iter(resources(template, "AWS::IAM::Role")))
-    del template["Resources"][name]["Properties"]["PermissionsBoundary"]
-    assert ungoverned(template, PATH, BOUNDARY) == [name]
+    for name in resources(made.connector, "AWS::IAM::Role"):
+        template = deepcopy(dict(made.connector))
+        del template["Resources"][name]["Properties"]["PermissionsBoundary"]
+        assert ungoverned(template, PATH, BOUNDARY) == [name]
 
 
 def test_a_role_made_by_the_cdk_itself_is_governed_too() -> None:
@@ -112,13 +112,20 @@ def test_nobody_of_a_named_stage_may_delete_a_topic(named: Synthesized) -> None:
     assert delete_rights(named.connector) == []
 
 
-def test_a_right_to_delete_is_found(named: Synthesized) -> None:
-    template = deepcopy(dict(named.connector))
-    policy = next(iter(resources(template, "AWS::IAM::ManagedPolicy")))
-    template["Resources"][policy]["Properties"]["PolicyDocument"]["Statement"].append(
-        {"Effect": "Allow", "Action": "kafka-cluster:Delete*", "Resource": "*"}
-    )
-    assert len(delete_rights(template)) == 1
+def test_of_a_branch_only_the_teardown_may_delete_a_topic(branch: Synthesized) -> None:
+    [right] = delete_rights(branch.connector)
+    assert right in rights(branch, "teardown")
+
+
+@pytest.mark.parametrize("action", ["kafka-cluster:Delete*", "kafka:DeleteTopic", "*", DELETE])
+def test_a_right_to_delete_is_found(made: Synthesized, action: str) -> None:
+    before = len(delete_rights(made.connector))
+    for policy in resources(made.connector, "AWS::IAM::ManagedPolicy"):
+        template = deepcopy(dict(made.connector))
+        template["Resources"][policy]["Properties"]["PolicyDocument"]["Statement"].append(
+            {"Effect": "Allow", "Action": action, "Resource": "*"}
+        )
+        assert len(delete_rights(template)) == before + 1
 
 
 @pytest.mark.parametrize("action", [DELETE, "kafka:DeleteTopic"])
@@ -167,6 +174,7 @@ def test_the_teardown_deletes_what_the_guards_let_it(branch: Synthesized) -> Non
     assert deletable == {t for t in TOPICS if own_name(stage, t) and not protected_name(t)}
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(
@@ -422,12 +430,12 @@ def test_nothing_goes_out_but_to_database_brokers_and_aws(made: Synthesized) -> 
 
 
 def test_an_egress_to_everywhere_is_found(made: Synthesized) -> None:
-    template = deepcopy(dict(made.connector))
-    group = next(iter(resources(template, "AWS::EC2::SecurityGroup")))
-    template["Resources"][group]["Properties"].setdefault("SecurityGroupEgress", []).append(
-        {"CidrIp": "0.0.0.0/0", "IpProtocol": "-1"}
-    )
-    assert len(open_egress(template)) == 1
+    for group in resources(made.connector, "AWS::EC2::SecurityGroup"):
+        template = deepcopy(dict(made.connector))
+        template["Resources"][group]["Properties"].setdefault("SecurityGroupEgress", []).append(
+            {"CidrIp": "0.0.0.0/0", "IpProtocol": "-1"}
+        )
+        assert len(open_egress(template)) == 1
 
 
 def test_nothing_comes_in_to_a_single_worker(made: Synthesized) -> None:
