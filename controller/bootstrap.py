@@ -167,14 +167,17 @@ class Parts(AwsParts):
             if mode == "emf"
             else put_sender(self.stage.name, self._put_metric_data)
         )
-        leads = self.leadership.why_not
-        teller = Teller(recorder.registry, self.clock.now, leads=lambda: leads() is None)
+        teller = Teller(recorder.registry, self.clock.now, leads=self._leads)
 
         def lost(why: str) -> None:
             recorder.cloudwatch_lost()
             log.warning("cloudwatch not told", error=why)
 
         return CloudWatch(teller, send, now=self.clock.now, lost=lost)
+
+    def _leads(self) -> bool:
+        """Answer from what is known: the thread that asks must not bid for the lease."""
+        return self.leadership.describe().get("role") != "standby"
 
     def _put_metric_data(self, **call: Any) -> None:
         self._cloudwatch_client.put_metric_data(**call)

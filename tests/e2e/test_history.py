@@ -32,6 +32,9 @@ def test_a_repair_by_the_real_controller_is_told(scene: Scene) -> None:
     assert acts[-1]["outcome"] == "done"
     assert acts[-1]["changes"] == ["~ retention.ms: 60000 -> 1209600000"]
     assert scene.stack.postgres.password not in done.stdout
+    shown = [e for e in scene.status()["history"] if e["action"] == "AlterTopic"]
+    assert shown[-1]["resource"] == acts[-1]["resource"]
+    assert (shown[-1]["who"], shown[-1]["outcome"]) == (acts[-1]["who"], "done")
 
 
 def test_offsets_are_restored_only_stopped_and_accepted(scene: Scene, tmp_path: Path) -> None:
