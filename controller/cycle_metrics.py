@@ -73,7 +73,7 @@ def _answered(world: World) -> Mapping[str, bool]:
 
 
 def _running(world: World) -> frozenset[str]:
-    declared = world.revision.connectors if world.revision is not None else ()
+    declared = world.declared_connectors
     return frozenset(one.name for one in declared if one.run_state is RunState.RUNNING)
 
 

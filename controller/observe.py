@@ -184,7 +184,7 @@ class Observer:
             return Unknown(self._note("files", fault))
 
     def _connectors(self, world: World) -> Snapshot[ObservedConnector]:
-        names = [m.name for m in world.revision.connectors] if world.revision else []
+        names = [manifest.name for manifest in world.declared_connectors]
         try:
             snapshot = self._connect.observe(names)
         except Fault as fault:
@@ -218,7 +218,7 @@ class Observer:
         )
 
     def _topics(self, world: World, line: str) -> Snapshot[ObservedTopic]:
-        names = [topic.name for topic in world.revision.topics] if world.revision else []
+        names = [topic.name for topic in world.declared_topics]
         seen = self._topics_seen if self._focus is not None else {}
         asked = [n for n in names if topic_key(n) not in seen or n in (self._focus or ())]
         if not asked:
@@ -338,7 +338,7 @@ class Observer:
 
 def guarded_topics(manifest: ConnectorManifest, world: World) -> frozenset[ResourceKey]:
     """Name the connector's topics in which a second snapshot would be a flood."""
-    declared = world.revision.topics if world.revision is not None else ()
+    declared = world.declared_topics
     classes = (TopicClass.DATA, TopicClass.SCHEMA_HISTORY)
     return frozenset(
         topic.key

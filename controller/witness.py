@@ -122,7 +122,7 @@ class StateWatch:
 
 
 def our_connectors(world: World) -> tuple[str, ...]:
-    declared = world.revision.connectors if world.revision is not None else ()
+    declared = world.declared_connectors
     return tuple(manifest.name for manifest in declared)
 
 

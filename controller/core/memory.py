@@ -88,7 +88,7 @@ def _birth_last(item: tuple[str, object]) -> tuple[bool, str]:
 
 
 def _topic_ids(world: World) -> Mapping[str, dict[str, Json]]:
-    declared = world.revision.topics if world.revision is not None else ()
+    declared = world.declared_topics
     observed = (world.topics.get(topic.key) for topic in declared)
     return {
         f"topicId/{topic.key.name}": {"id": topic.topic_id}

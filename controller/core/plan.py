@@ -23,7 +23,6 @@ from controller.core.model import (
     WORKER,
     ConnectorManifest,
     DesiredConnector,
-    DesiredTopic,
     LostTopics,
     ObservedConnector,
     ResourceKey,
@@ -91,7 +90,7 @@ def _would(decision: Decision) -> Act | None:
 
 def plan(world: World) -> Plan:
     """Decide on everything, from what was observed and remembered alone."""
-    resolutions = {m.name: resolution_of(m, world) for m in _connectors(world)}
+    resolutions = {m.name: resolution_of(m, world) for m in world.declared_connectors}
     connectors = tuple(_connector_steps(world, resolutions))
     restarts = tuple(decide_restarts(world, {s.key.name: s.decision for s in connectors}))
     steps = (
@@ -156,19 +155,6 @@ def _keep_pace(
     yield from keep_idle(idle, world.records)
 
 
-# --- what the manifests declare -------------------------------------------------------------
-
-
-def _connectors(world: World) -> tuple[ConnectorManifest, ...]:
-    found = world.revision.connectors if world.revision is not None else ()
-    return tuple(sorted(found, key=lambda manifest: manifest.key))
-
-
-def _topics(world: World) -> tuple[DesiredTopic, ...]:
-    found = world.revision.topics if world.revision is not None else ()
-    return tuple(sorted(found, key=lambda topic: topic.key))
-
-
 # --- own side -------------------------------------------------------------------------------
 
 
@@ -179,7 +165,7 @@ def _secret_steps(world: World) -> Iterator[Step]:
 
 
 def _login_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Step]:
-    for manifest in _connectors(world):
+    for manifest in world.declared_connectors:
         need = resolutions[manifest.name].login
         if need is None:
             continue
@@ -195,14 +181,14 @@ def _login_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterato
 
 def _topic_steps(world: World) -> Iterator[Step]:
     lost = memory_lost(world)
-    needed = {key for m in _connectors(world) if m.name in lost for key in m.needs}
-    for topic in _topics(world):
+    needed = {key for m in world.declared_connectors if m.name in lost for key in m.needs}
+    for topic in world.declared_topics:
         memory = TopicMemory(
             applied=is_applied(topic.key, topic.generation, world) or topic.key in needed,
             once_there=f"topicId/{topic.name}" in world.records or topic.key in needed,
             protected=world.stage.named,
             recreate=world.policy.lost_topics is LostTopics.RECREATE and topic.key not in needed,
-            needed_by=tuple(m.name for m in _connectors(world) if topic.key in m.needs),
+            needed_by=tuple(m.name for m in world.declared_connectors if topic.key in m.needs),
         )
         decision = decide_topic(topic, world.topics.get(topic.key), memory)
         yield step_of(topic.key, topic.generation, decision, world, topic)
@@ -212,7 +198,7 @@ def _topic_steps(world: World) -> Iterator[Step]:
 
 
 def _connector_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterator[Step]:
-    for manifest in _connectors(world):
+    for manifest in world.declared_connectors:
         resolution = resolutions[manifest.name]
         decision = hold_undelivered(decide_case(manifest, resolution, world), world)
         step = step_of(manifest.key, manifest.generation, decision, world, manifest)
@@ -247,11 +233,11 @@ def _conditions(
 ) -> Mapping[ResourceKey, tuple[Condition, ...]]:
     decisions = {step.key: step.decision for step in steps}
     found: dict[ResourceKey, tuple[Condition, ...]] = {}
-    for topic in _topics(world):
+    for topic in world.declared_topics:
         found[topic.key] = conditions_of_topic(
             topic, decisions[topic.key], world.topics.get(topic.key), world.now
         )
-    for manifest in _connectors(world):
+    for manifest in world.declared_connectors:
         found[manifest.key] = conditions_of_connector(
             manifest,
             decisions[manifest.key],

@@ -142,8 +142,8 @@ def decide_restarts(
 ) -> Iterator[tuple[ConnectorManifest, Case, Decision]]:
     """Decide on each connector in turn, so that all draw on one budget."""
     lately = tried_lately(world.records, world.now)
-    declared = world.revision.connectors if world.revision is not None else ()
-    for manifest in sorted(declared, key=lambda one: one.key):
+    declared = world.declared_connectors
+    for manifest in declared:
         case = case_of(manifest, decided.get(manifest.name), world, lately)
         if case is None:
             continue
@@ -182,7 +182,7 @@ def keep_cases(
 def sources_to_reach(world: World) -> Mapping[str, tuple[str, int]]:
     """Find where the databases are of those connectors that could be restarted now."""
     found: dict[str, tuple[str, int]] = {}
-    declared = world.revision.connectors if world.revision is not None else ()
+    declared = world.declared_connectors
     for manifest in declared:
         case = case_of(manifest, None, world, ())
         decision = decide_restart(case) if case is not None else None
@@ -252,7 +252,7 @@ def before_resume(manifest: ConnectorManifest, world: World) -> tuple[Remember, 
 
 def restart_counts(world: World) -> tuple[int, Mapping[str, tuple[int, float]]]:
     """Answer what is left of the budget, and by connector its tries and when the next is due."""
-    declared = world.revision.connectors if world.revision is not None else ()
+    declared = world.declared_connectors
     tries = {m.name: read_tries(world.records, m.name, world.now) for m in declared}
     left = max(0, MOST - len(tried_lately(world.records, world.now)))
     return left, {n: (t.count, t.next_at) if t else (0, 0.0) for n, t in tries.items()}

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from controller.core.evidence import EvidenceBook
 from controller.core.lag_report import LagReport
 from controller.core.model import (
+    ConnectorManifest,
+    DesiredTopic,
     ObservedConnector,
     ObservedDisk,
     ObservedTopic,
@@ -75,6 +77,17 @@ class World:
     def records(self) -> Records:
         """What is remembered; nothing while the store cannot be read."""
         return {} if isinstance(self.stored, Unknown) else self.stored
+
+    @property
+    def declared_connectors(self) -> tuple[ConnectorManifest, ...]:
+        """List what the manifests in force declare, by key; nothing while there are none."""
+        found = self.revision.connectors if self.revision is not None else ()
+        return tuple(sorted(found, key=lambda manifest: manifest.key))
+
+    @property
+    def declared_topics(self) -> tuple[DesiredTopic, ...]:
+        found = self.revision.topics if self.revision is not None else ()
+        return tuple(sorted(found, key=lambda topic: topic.key))
 
     @property
     def policy(self) -> StagePolicy:
