@@ -6,7 +6,6 @@ Addresses that come from a secret may be missing or change, so what needs one is
 from __future__ import annotations
 
 import hashlib
-import random
 import socket
 import sys
 import uuid
@@ -22,7 +21,7 @@ from controller.core.redact import Redacted
 from controller.core.secret_path import candidates
 from controller.core.stage import Stage
 from controller.settings import BadSetting, Settings
-from controller.this_process import on_this_machine
+from controller.this_process import jitter, on_this_machine
 
 if TYPE_CHECKING:
     from controller.adapters.connect_watch import ConnectStatusWatch
@@ -395,7 +394,3 @@ def build_for_people(settings: Settings) -> Parts:
     if not given and settings.state_file == default and not settings.state_file.exists():
         settings = replace(settings, state_table=AwsNames(stage).state_table)
     return Parts(settings, stage, overlay, settle=0.0, explicit_table=given)
-
-
-def jitter() -> float:
-    return random.random()  # noqa: S311 - spreads load, guards nothing

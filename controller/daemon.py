@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from controller.bootstrap import Parts, build, jitter
+from controller.bootstrap import Parts, build
 from controller.core.model import Json
 from controller.core.stage import RefusedStage
 from controller.cycle_report import CycleReport
@@ -25,7 +25,7 @@ from controller.settings import BadSetting, Settings, unknown_settings
 from controller.status_document import StatusDocument
 from controller.telemetry.http import Health, ListenFault, MetricsServer, StatusServer
 from controller.telemetry.metrics import PrometheusRecorder
-from controller.this_process import identity
+from controller.this_process import identity, jitter
 
 EXIT_STUCK: Final = 70  # ECS starts a new container; nothing else replaces a stuck sidecar
 LAST_WORDS_SECONDS: Final = 1.5  # what an action in flight gets after SIGTERM

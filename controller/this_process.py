@@ -1,8 +1,9 @@
-"""Who runs this process, as this machine says."""
+"""What differs between two processes: who runs them, and chance."""
 
 from __future__ import annotations
 
 import getpass
+import random
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -23,3 +24,7 @@ def identity() -> dict[str, Json]:
     except (KeyError, OSError):  # a container's uid without a name
         user = "unknown"
     return {"host": socket.gethostname(), "user": user, "thread": threading.current_thread().name}
+
+
+def jitter() -> float:
+    return random.random()  # noqa: S311 - spreads load, guards nothing
