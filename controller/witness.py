@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
-from controller.core.evidence import EvidenceBook, expire, gather, telling
-from controller.core.failure import System
+from controller.core.evidence import Evidence, EvidenceBook, expire, gather, telling
+from controller.core.failure import System, Treatment
 from controller.core.faults import Fault
 from controller.core.model import ObservedConnector, Offsets, Unknown
 from controller.core.progress import OFTEN, SELDOM, Progress, advance, well_at
@@ -14,7 +14,7 @@ from controller.core.world import World
 from controller.ports import Clock, ConnectClient, WorkerEvidence
 
 NOT_GIVEN: Final = "no file of the worker's log is given (WMS_EVIDENCE_FILE)"
-_Told: TypeAlias = "dict[str, tuple[str, System, bool]]"
+_Told: TypeAlias = "dict[str, tuple[str, System, bool, float]]"
 
 
 class Witness:
@@ -57,7 +57,15 @@ class Witness:
 
 def _told(book: EvidenceBook) -> _Told:
     chosen = {name: telling(found) for name, found in book.connectors.items()}
-    return {name: (e.failure, e.system, e.on_start_path) for name, e in chosen.items() if e}
+    return {
+        name: (e.failure, e.system, e.on_start_path, _again(e)) for name, e in chosen.items() if e
+    }
+
+
+def _again(evidence: Evidence) -> float:
+    """Of a refused login each line is news: it comes again within ten seconds, and it counts."""
+    row = evidence.row
+    return evidence.last_seen if row is not None and row.treatment is Treatment.STOP else 0.0
 
 
 class ProgressWatch:

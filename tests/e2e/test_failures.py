@@ -36,7 +36,7 @@ from tests.e2e.scenes import (
 )
 from tests.fakes.oracle import RefusingOracle
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 HEARTBEAT: Final = "__debezium-heartbeat.wms"
 STATUS: Final = "mgmt.connect.wms-connector-main.status"
 _ACTION: Final = re.compile(r"To accept exactly this: action ([0-9a-f]{10})")

@@ -75,6 +75,16 @@ def test_the_same_again_and_again_wakes_nobody_and_something_graver_does() -> No
     assert witness.has_news()
 
 
+def test_a_login_that_is_refused_again_is_news_each_time() -> None:
+    log = Log()
+    witness = watched(log)
+    log.write(REFUSED, at=make.NOW - 9)
+    witness.observe([make.NAME], {})
+    assert not witness.has_news()
+    log.write(REFUSED)
+    assert witness.has_news()
+
+
 def test_what_it_says_of_others_and_of_itself_is_no_news() -> None:
     log = Log()
     witness = watched(log)
