@@ -114,7 +114,7 @@ def apply_consent(
     consent = consent_to(key, act, declared, records, now, memory_lost=memory_lost)
     if consent is None:
         name = action_id(key, act)
-        told = f"{decision.message}. To accept exactly this: action {name}"
+        told = f"{decision.message}. To accept exactly this: action {name}, risk {act.risk}"
         stored = records.get(accept_record(key, name))
         said = [word.risk for word in declared if word.action == name]
         said += [str(stored.value.get("risk"))] if stored is not None else []
