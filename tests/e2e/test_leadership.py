@@ -178,6 +178,15 @@ def test_the_deploy_is_verified_and_steered_through_the_table(at_work: Pair) -> 
         scene.env = inside
 
 
+def test_a_leader_killed_is_followed_and_drift_is_put_right(at_work: Pair) -> None:
+    leader = at_work.leader()
+    assert leader.child is not None
+    at_work.scene.stack.kill_child(leader.child)
+    put_config(at_work.scene, poll_interval_ms="60000")
+    assert wait_until(lambda: not drifted(at_work), 120)
+    assert at_work.leader() is at_work.other(leader)
+
+
 def test_a_leader_paused_and_resumed_writes_nothing_under_its_follower(at_work: Pair) -> None:
     leader = at_work.leader()
     follower = at_work.other(leader)
@@ -205,56 +214,20 @@ def test_a_leader_that_ends_in_order_hands_over_at_once(at_work: Pair) -> None:
     assert wait_until(lambda: follower.leads, 60)
 
 
-def rotate(scene: Scene) -> str:
-    """Change the password in the database, then in the secret; answer the new version."""
-    password = f"rotated-at-{time.monotonic_ns()}"
-    scene.stack.postgres.rotate_password(password)
-    return scene.stack.aws.rotate_secret(f"wms/{scene.stage}/dbInfo", {"password": password})
-
-
-def names(scene: Scene, version: str) -> bool:
-    return version in scene.config().get("database.password", "")
-
-
-def is_on_disk(scene: Scene, version: str) -> bool:
-    root = Path(scene.env["WMS_SECRETS_ROOT"])
-    return (root / f"wms/{scene.stage}/dbInfo" / version / "password").is_file()
-
-
-def test_a_leader_killed_in_the_midst_of_a_rotation_is_followed_and_drift_is_put_right(
+def test_a_rotation_is_taken_over_by_the_follower_of_a_leader_killed_in_the_midst_of_it(
     at_work: Pair,
 ) -> None:
     scene, leader = at_work.scene, at_work.leader()
     log = leader.log
-    version = rotate(scene)
+    password = f"rotated-at-{time.monotonic_ns()}"
+    scene.stack.postgres.rotate_password(password)
+    version = scene.stack.aws.rotate_secret(f"wms/{scene.stage}/dbInfo", {"password": password})
     assert wait_until(lambda: bool(log.events("acting")), 60, every=0.01)
     assert leader.child is not None
     scene.stack.kill_child(leader.child)
-    put_config(scene, poll_interval_ms="60000")
-    assert wait_until(lambda: names(scene, version) and not drifted(at_work), 120)
-    assert is_on_disk(scene, version)
-    assert at_work.leader() is at_work.other(leader)
-    at_work.wait_running()
-
-
-def test_no_config_names_a_version_that_the_other_sidecar_has_not_delivered(at_work: Pair) -> None:
-    scene, leader = at_work.scene, at_work.leader()
-    follower = at_work.other(leader)
-
-    def held() -> list[str]:
-        told = leader.status().get("resources", ())
-        return [one["message"] for one in told if one["reason"] == "NotDelivered"]
-
-    follower.signal(signal.SIGSTOP)
-    try:
-        version = rotate(scene)
-        assert wait_until(lambda: bool(held()), 90)
-        assert version in held()[0]
-        assert is_on_disk(scene, version), "the leader's own worker could read it"
-        assert not names(scene, version)
-    finally:
-        follower.signal(signal.SIGCONT)
-    assert wait_until(lambda: names(scene, version), 90)
+    assert wait_until(lambda: version in scene.config().get("database.password", ""), 120)
+    root = Path(scene.env["WMS_SECRETS_ROOT"])
+    assert (root / f"wms/{scene.stage}/dbInfo" / version / "password").is_file()
     at_work.wait_running()
 
 
