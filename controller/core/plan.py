@@ -210,7 +210,7 @@ def _rotate_first(step: Step, desired: DesiredConnector | Unresolved, world: Wor
     if isinstance(desired, Unresolved) or not isinstance(observed, ObservedConnector):
         return step
     act = rotation_in(step.decision, desired, observed, world.root)
-    decision = hold(act, step.standing) if act is not None else None
+    decision = hold(hold_undelivered(act, world), step.standing) if act is not None else None
     if not isinstance(decision, Act):
         return step
     return replace(step, decision=draw(decision, step.standing))

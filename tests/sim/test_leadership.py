@@ -299,6 +299,21 @@ def test_a_live_worker_whose_sidecar_says_nothing_holds_the_write() -> None:
     pair.settle()
 
 
+def test_a_rotation_drawn_from_what_waits_for_a_person_is_held_by_a_silent_sidecar_too() -> None:
+    pair = Pair(workers=1)
+    pair.settle()
+    pair.world.kafka.groups = {pair.world.stage.connect_group: 3}
+    pair.world.commit(pair.world.connector({"snapshot.mode": "always"}, generation="c2"))
+    pair.world.rotate("second-password")
+    before = dict(pair.world.config)
+    pair.run(150)
+    assert pair.world.config == before, "the third worker would have read literal text"
+    pair.world.kafka.groups = {pair.world.stage.connect_group: 2}
+    pair.run(30)
+    assert pair.world.config["database.password"] != before["database.password"]
+    assert pair.world.config.get("snapshot.mode") == before.get("snapshot.mode")
+
+
 def test_what_needs_no_new_version_is_not_held_by_a_silent_sidecar() -> None:
     pair = Pair(workers=1)
     pair.settle()
