@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -37,11 +37,18 @@ def page(
     try:
         if open_it:
             _open(url)
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        _wait_for_the_end()
     finally:
         server.stop()
     return FINE
+
+
+def _wait_for_the_end() -> None:
+    """Ctrl-C ends it also where a shell had it ignored, as for what runs in the background."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
 
 
 def _open(url: str) -> None:

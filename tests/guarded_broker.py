@@ -80,7 +80,7 @@ def guarded_broker(folder: Path) -> Iterator[GuardedBroker]:
         ca, keystore = _certificates(folder)
         properties = folder / "broker" / "broker.properties"
         written = properties.read_text(encoding="utf-8")
-        quorum = written.partition("controller.quorum.bootstrap.servers=")[2].split()[0]
+        quorum = written.partition("controller.quorum.voters=1@")[2].split()[0]
         ports = {name: free_port() for name in ("tls", "scram", "iam")}
         more = _PROPERTIES.format(
             host=LOOPBACK,

@@ -241,6 +241,20 @@ def wait_no_row_lost(scene: Scene, seconds: float = 60.0) -> None:
     scene.wait(lambda: not lost_rows(scene), "every row of the tables is in its topic", seconds)
 
 
+def wait_position(scene: Scene) -> None:
+    """Return when the snapshot is over and a position after it is committed.
+
+    What ends the task before that has it read all tables again, and rightly so.
+    """
+
+    def committed() -> bool:
+        found = scene.worker.request("GET", f"/connectors/{CONNECTOR}/offsets")["offsets"]
+        return bool(found) and not found[0]["offset"].get("snapshot")
+
+    scene.stack.postgres.insert_waiver("WMS", "one after the snapshot")
+    scene.wait(committed, "its position is committed", 90)
+
+
 def assert_one_snapshot(scene: Scene) -> None:
     for schema in BASE_TABLES:
         read = keys_in_topic(scene, schema, "r")

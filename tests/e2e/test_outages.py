@@ -23,6 +23,7 @@ from tests.e2e.scenes import (
     set_connector_key,
     settle,
     wait_no_row_lost,
+    wait_position,
 )
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
@@ -33,6 +34,8 @@ DRIFTED = "60000"
 def played(stack: Stack) -> Iterator[Scene]:
     with a_scene(stack, "e2e-outage") as scene:
         scene.env["WMS_KAFKA_DEADLINE"] = "3"  # so that cycles without a broker are short
+        begin(scene)
+        wait_position(scene)
         yield scene
 
 

@@ -24,6 +24,7 @@ from tests.e2e.scenes import (
     refused_logins,
     settle,
     wait_no_row_lost,
+    wait_position,
 )
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -34,6 +35,8 @@ ROWS_BETWEEN: Final = 8
 @pytest.fixture(scope="module")
 def played(stack: Stack) -> Iterator[Scene]:
     with a_scene(stack, "e2e-rows") as scene:
+        begin(scene)
+        wait_position(scene)
         yield scene
 
 

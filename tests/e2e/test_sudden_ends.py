@@ -28,6 +28,7 @@ from tests.e2e.scenes import (
     settle,
     state_of,
     wait_no_row_lost,
+    wait_position,
 )
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
@@ -46,6 +47,8 @@ DRIFTED = "60000"
 @pytest.fixture(scope="module")
 def played(stack: Stack) -> Iterator[Scene]:
     with a_scene(stack, "e2e-ends") as scene:
+        begin(scene)
+        wait_position(scene)
         yield scene
 
 
