@@ -559,8 +559,10 @@ class KafkaAdmin:
         """Tell a login that is refused from brokers that are away: both end as a time-out."""
         text = self._with_trouble(self._scrub(error.str()))
         sorted_as = None if self._trouble is None else _BY_CODE.get(self._trouble.code())
+        # On a busy machine a refused certificate comes under the code of a broken connection.
+        refused = sorted_as == (Denied, _LOGIN) or "certificate verify failed" in text
         # MSK refuses more than a few new connections a second in the words of a refused login.
-        if sorted_as == (Denied, _LOGIN) and "Too many connects" not in text:
+        if refused and "Too many connects" not in text:
             return Denied(_LOGIN, text)
         return Unavailable("KafkaUnavailable", text)
 

@@ -110,6 +110,14 @@ def test_a_time_out_behind_a_refused_login_is_denied_with_the_brokers_words() ->
     assert "Access denied" in fault.message
 
 
+def test_a_certificate_that_is_refused_is_denied_under_whatever_code() -> None:
+    client = admin()
+    text = "ssl://127.0.0.1:1/bootstrap: error:0A000086:SSL routines::certificate verify failed"
+    client._note_trouble(KafkaError(KafkaError._TRANSPORT, text))
+    fault = client._read_fault(KafkaError(KafkaError._TIMED_OUT, "no answer"))
+    assert isinstance(fault, Denied)
+
+
 def test_a_brokers_text_is_scrubbed() -> None:
     client = KafkaAdmin(plain(), scrub=Scrubber([SECRET]).scrub)
     error = KafkaError(KafkaError.INVALID_CONFIG, f"bad value {SECRET}")
