@@ -59,6 +59,7 @@ class Consent:
     id: str
     who: str
     record: str | None
+    said: Json = None  # when, by the clock of whoever said it
 
 
 def consent_to(
@@ -75,7 +76,8 @@ def consent_to(
     used = records.get(used_record(name))
     stored = records.get(accept_record(key, name))
     if stored is not None and stored.value.get("risk") == str(act.risk) and _is_new(stored, used):
-        return Consent(name, str(stored.value.get("who") or "somebody"), accept_record(key, name))
+        who, record = str(stored.value.get("who") or "somebody"), accept_record(key, name)
+        return Consent(name, who, record, stored.value.get("at"))
     if used is not None or memory_lost:  # the store may have known that it was used
         return None
     for word in declared:
@@ -85,11 +87,14 @@ def consent_to(
 
 
 def _is_new(word: Record, used: Record | None) -> bool:
-    """Whether it was said after the last use: the same accident may come twice."""
+    """Whether it is not the word that was used: the same accident may come twice.
+
+    Two machines' clocks say nothing of what came first, so the use keeps which word it was.
+    """
     if used is None:
         return True
-    said, at = word.value.get("at"), used.value.get("at")
-    return isinstance(said, int | float) and isinstance(at, int | float) and said > at
+    said = word.value.get("at")
+    return isinstance(said, int | float) and said != used.value.get("said")
 
 
 def in_force(word: Acceptance, now: float) -> bool:
@@ -119,7 +124,12 @@ def apply_consent(
         said = [word.risk for word in declared if word.action == name]
         said += [str(stored.value.get("risk"))] if stored is not None else []
         return replace(decision, message=told + _tell_other_risk(said, act.risk))
-    stamp: Mapping[str, Json] = {"resource": str(key), "risk": str(act.risk), "at": now}
+    stamp: Mapping[str, Json] = {
+        "resource": str(key),
+        "risk": str(act.risk),
+        "at": now,
+        "said": consent.said,
+    }
     first: tuple[Action, ...] = (
         Remember(used_record(consent.id), stamp, expires=now + KEPT_SECONDS),
         *((Forget(consent.record),) if consent.record else ()),

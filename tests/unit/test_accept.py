@@ -80,14 +80,20 @@ def test_a_used_word_accepts_nothing_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "holds"),
-    [({"at": NOW - 1}, True), ({"at": NOW}, True), ({}, True), ({"at": NOW + 1}, False)],
+    ("said", "used", "holds"),
+    [
+        ({"at": NOW - 9}, {"said": NOW - 9}, True),
+        ({}, {"said": NOW - 9}, True),
+        ({"at": NOW - 1}, {"said": NOW - 9}, False),
+        ({"at": NOW - 60}, {"said": NOW - 9}, False),  # on a machine whose clock is behind
+        ({"at": NOW - 60}, {"said": None}, False),  # a manifest's word was used
+    ],
 )
 def test_what_was_accepted_and_used_is_accepted_again_by_a_new_word_only(
-    said: dict[str, float], holds: bool
+    said: dict[str, float], used: dict[str, float | None], holds: bool
 ) -> None:
     records = {
-        used_record(ID): Record({"at": NOW}, 1),
+        used_record(ID): Record({"at": NOW, **used}, 1),
         accept_record(KEY, ID): Record({"risk": "data-loss", "who": "ann", **said}, 1),
     }
     decision = apply_consent(KEY, HELD, (WORD,), records, NOW + 2)
@@ -96,6 +102,7 @@ def test_what_was_accepted_and_used_is_accepted_again_by_a_new_word_only(
         stamp, word = decision.actions[:2]
         assert isinstance(stamp, Remember)
         assert stamp.value["at"] == NOW + 2, "a new use, which consumes the word"
+        assert stamp.value["said"] == said["at"]
         assert word == Forget(accept_record(KEY, ID))
 
 
