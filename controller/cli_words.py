@@ -17,7 +17,7 @@ from controller.cli_options import (
     resource_key,
 )
 from controller.console import fail
-from controller.core.accept import ACCEPTABLE, accept_record
+from controller.core.accept import ACCEPTABLE, ACTION_ID, accept_record
 from controller.core.connector_memory import release_record
 from controller.core.faults import Fault
 from controller.core.hold import FREEZE_RECORD, suspend_record
@@ -142,6 +142,8 @@ def accept(
     seconds = parse_duration(duration)
     if risk not in [str(one) for one in ACCEPTABLE]:
         raise typer.BadParameter(f"{risk!r} is no risk: ordering, snapshot or data-loss")
+    if not ACTION_ID.fullmatch(action):
+        raise typer.BadParameter(f"{action!r} is no id of an action: ten of 0-9 and a-f")
     if seconds > 7 * 86_400:
         raise typer.BadParameter("a word lasts seven days at most")
     parts = parts_for_people(stage)

@@ -183,7 +183,7 @@ def captured_topic_is_lost(play: Play) -> None:
     print(f"      {message}")
     if LOST in scene.stack.topics():
         raise StackError(f"{LOST} was made again, empty, and nobody asked for it")
-    word = message.rpartition("action ")[2]
+    word = message.rpartition("action ")[2].partition(",")[0]
     why = ("--for", "1h", "--reason", "its consumers read it to the end")
     _wmsctl(scene, "accept", name, "data-loss", "--action", word, *why)
     start = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,6 +14,7 @@ from controller.core.danger import find_dangers
 from controller.core.decision import Act, Decision, Risk, Stall
 from controller.core.model import Acceptance, Json, Record, Records, ResourceKey
 
+ACTION_ID: Final = re.compile(r"[0-9a-f]{10}")  # what `action_id` answers
 LONGEST_SECONDS: Final = 8 * 86_400.0  # seven days ahead, to the end of that day
 KEPT_SECONDS: Final = 90 * 86_400.0  # for as long a used acceptance stays used
 USED_PREFIX: Final = "stamp/accepted:"

@@ -17,7 +17,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
-from controller.core.accept import ACCEPTABLE
+from controller.core.accept import ACCEPTABLE, ACTION_ID
 from controller.core.model import LostTopics, Manage, ProbeMode, RunState, TopicClass
 from controller.core.topic_class import MOST_PARTITIONS, ROLES
 from controller.manifest.error import Report
@@ -224,13 +224,13 @@ class Day:
 
 class ActionId:
     def read(self, node: Node, path: str, report: Report) -> str | None:
-        if isinstance(node, Scalar) and _ACTION.fullmatch(node.text):
+        if isinstance(node, Scalar) and ACTION_ID.fullmatch(node.text):
             return node.text
         report.error(node, path, "must be the id of a held action, as `wmsctl plan` prints it")
         return None
 
     def schema(self, _definitions: Schema) -> Schema:
-        return {"type": "string", "pattern": f"^{_ACTION.pattern}$"}
+        return {"type": "string", "pattern": f"^{ACTION_ID.pattern}$"}
 
 
 class RiskName:
@@ -243,7 +243,6 @@ class RiskName:
 
 _TEXT: Final = Text()
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_ACTION: Final = re.compile(r"[0-9a-f]{10}")
 _RISKS: Final = tuple(risk.value for risk in ACCEPTABLE)
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>ms|s|m|h)")

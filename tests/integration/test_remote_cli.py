@@ -76,7 +76,7 @@ def test_without_any_status_it_says_what_to_look_for(
                 "connector/x",
                 "snapshot",
                 "--action",
-                "a1",
+                "0123456789",
                 "--for",
                 "2h",
                 "--reason",

@@ -45,6 +45,16 @@ def test_an_acceptance_tells_which_action_and_for_how_long(
     assert told(capsys, "connector/other") == []
 
 
+@pytest.mark.parametrize("action", ["0123456789, risk data-loss", "a1", ""])
+def test_what_is_no_id_of_an_action_is_refused_and_nothing_is_kept(
+    action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    word = ["--action", action, "--for", "2h", "--reason", "agreed"]
+    assert main(["accept", "topic/wms.A.B", "data-loss", *word]) == 1
+    assert "is no id of an action" in capsys.readouterr().err
+    assert told(capsys) == []
+
+
 def test_the_table_without_a_terminal_is_one_plain_line_for_each(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
