@@ -33,7 +33,7 @@ BASE_TABLES: Final = ("MMDL", "WMS")  # the schemas whose PLAN_BASE_WVR_TBL a Wr
 CONNECTOR_KEY: Final = f"connector/{CONNECTOR}"
 # A Debezium task that is told to stop may open its connections once more, with the password that
 # it was started with; after a rotation in the database that is the old one.
-OF_A_STOPPING_TASK: Final = 3
+OF_A_STOPPING_TASK: Final = 2
 _REFUSED_LOGIN: Final = re.compile(rb"FATAL:\s+password authentication failed")
 
 
