@@ -47,15 +47,17 @@ class AwsParts:
 
     @cached_property
     def _cloudwatch_client(self) -> Any:
+        return self._later("cloudwatch", connect_timeout=3.0)()
+
+    def _later(self, service: str, *, connect_timeout: float) -> Callable[[], Any]:
         settings = self.settings
-        make = make_later(
-            "cloudwatch",
+        return make_later(
+            service,
             region=settings.aws_region,
             endpoint_url=settings.aws_endpoint_url,
-            connect_timeout=3.0,
+            connect_timeout=connect_timeout,
             read_timeout=5.0,
         )
-        return make()
 
     @cached_property
     def secrets(self) -> SecretReader:
@@ -115,15 +117,8 @@ class AwsParts:
     def boundaries(self) -> RoleBoundaries:
         from controller.adapters.role_boundary import RoleBoundaries
 
-        settings = self.settings
-        make = make_later(
-            "iam",
-            region=settings.aws_region,
-            endpoint_url=settings.aws_endpoint_url,
-            connect_timeout=2.0,
-            read_timeout=5.0,
-        )
-        return RoleBoundaries(make, settings.aws_region, scrub=self.scrubber.scrub)
+        make = self._later("iam", connect_timeout=2.0)
+        return RoleBoundaries(make, self.settings.aws_region, scrub=self.scrubber.scrub)
 
     @property
     def who(self) -> str:

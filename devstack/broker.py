@@ -97,8 +97,7 @@ class Broker:
             return
         if not self._properties.exists():
             self.format()
-        server = self._java("kafka.Kafka", str(self._properties))
-        self._child = self._nursery.start(self._name, server)
+        self._child = self._nursery.start(self._name, self._server())
         self._child.wait_ready(lambda: listens(self.port), _SECONDS)
         client = AdminClient({"bootstrap.servers": self.bootstrap, "client.id": "devstack"})
         if not wait_until(lambda: bool(client.list_topics(timeout=10).brokers), _SECONDS):
@@ -114,9 +113,9 @@ class Broker:
             self._nursery.kill(self._child)
             self._child = None
 
-    def _java(self, main: str, *arguments: str) -> Command:
+    def _server(self) -> Command:
         options = (*_MEMORY, f"-Dlog4j2.configurationFile={_LOG4J}", "-cp", self._classpath)
-        argv = (str(java()), *options, main, *arguments)
+        argv = (str(java()), *options, "kafka.Kafka", str(self._properties))
         return Command(argv, base_env(), self._folder)
 
 

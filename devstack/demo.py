@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from devstack.environment import StackError
-from devstack.scene import CONNECTOR, DATA_TOPICS, Scene
+from devstack.scene import CONNECTOR, DATA_TOPICS, Scene, offered_action
 from devstack.stack import Stack
 
 BASE: Final = "wms.WMS.PLAN_BASE_WVR_TBL"
@@ -183,7 +183,9 @@ def captured_topic_is_lost(play: Play) -> None:
     print(f"      {message}")
     if LOST in scene.stack.topics():
         raise StackError(f"{LOST} was made again, empty, and nobody asked for it")
-    word = message.rpartition("action ")[2].partition(",")[0]
+    word = offered_action(message)
+    if word is None:
+        raise StackError(f"nobody is told how to accept it: {message}")
     why = ("--for", "1h", "--reason", "its consumers read it to the end")
     _wmsctl(scene, "accept", name, "data-loss", "--action", word, *why)
     start = time.monotonic()

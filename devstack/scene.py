@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,18 @@ from devstack.stack import Stack
 from devstack.worker import Worker
 
 CONNECTOR: Final = "wms-postgres-cdc"
+_OFFER: Final = re.compile(r"To accept exactly this: action ([0-9a-f]{10})")
 DATA_TOPICS: Final = tuple(
     f"wms.{schema}.{table}"
     for schema in ("MMDL", "WMS")
     for table in ("PLAN_BASE_WVR_TBL", "PLAN_WVR_RVSN_TBL")
 )
+
+
+def offered_action(message: str) -> str | None:
+    """Answer the id by which a person may accept what a message says is held."""
+    found = _OFFER.search(message)
+    return None if found is None else found[1]
 
 
 class Scene:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import pytest
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.state_dynamodb import StateTable, client_factory
+from devstack.port import free_port
+
 REGION = "us-east-1"
 
 
@@ -33,6 +39,19 @@ def make_table(url: str, name: str = "") -> str:
         BillingMode="PAY_PER_REQUEST",
     )
     return name
+
+
+def stage_store(url: str, stage: str, monkeypatch: pytest.MonkeyPatch) -> StateTable:
+    """Make a stage's table as its stack does, on a machine that reaches nothing else of it."""
+    table, client = f"wms-connector-{stage}-state", aws_client("dynamodb", url)
+    if table in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=table)
+    make_table(url, table)
+    monkeypatch.setenv("WMS_STAGE", stage)
+    monkeypatch.setenv("WMS_AWS_ENDPOINT_URL", url)
+    monkeypatch.setenv("WMS_HTTP_PORT", str(free_port()))
+    make = client_factory(region=REGION, endpoint_url=url)
+    return StateTable(table, make, clock=SystemClock())
 
 
 def make_bucket(url: str) -> str:

@@ -7,7 +7,6 @@ the same time, since most of it is waiting.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ import pytest
 
 from devstack.broker import Broker
 from devstack.environment import wait_until
-from devstack.scene import CONNECTOR, Scene
+from devstack.scene import CONNECTOR, Scene, offered_action
 from devstack.stack import Stack
 from tests.e2e.scenes import (
     BASE,
@@ -52,7 +51,6 @@ HISTORY: Final = "wms.schema-changes"
 LIMITS: Final = ("retention.ms", "min.insync.replicas")
 MARK: Final = "x-wms.managed-by"
 POLL: Final = "poll.interval.ms"
-_ACTION: Final = re.compile(r"To accept exactly this: action ([0-9a-f]{10})")
 _AGAIN: Final = ("TablesChanged", "SnapshotWouldStart")  # held as snapshot
 Undo = Callable[[], object]
 
@@ -638,7 +636,7 @@ def _wait_held(scene: Scene, accidents: Collection[Accident]) -> None:
         _until(scene, lambda: int(scene.status().get("cycle", 0)) > at, "one more cycle")
     for accident, message in told:
         assert not accident.harmed(scene), message
-        may_be_accepted = _ACTION.search(message) is not None
+        may_be_accepted = offered_action(message) is not None
         assert may_be_accepted is (accident.risk in ("ordering", "snapshot", "data-loss")), message
 
 
@@ -678,10 +676,10 @@ def _release(scene: Scene, resource: str) -> None:
 
 def _accept(scene: Scene, name: str, risk: str) -> bool:
     """Say yes to what the status prints the id of, as a person copies it."""
-    found = _ACTION.search(str(scene.resource(name).get("message", "")))
-    if found is None:
+    action = offered_action(str(scene.resource(name).get("message", "")))
+    if action is None:
         return False
-    words = ("accept", name, risk, "--action", found[1], "--for", "10m", "--reason", "a test")
+    words = ("accept", name, risk, "--action", action, "--for", "10m", "--reason", "a test")
     done = scene.wmsctl(*words)
     assert done.returncode == 0, done.stderr
     return True
@@ -715,5 +713,5 @@ def _held(scene: Scene, seen: Container[str]) -> list[str]:
     return [
         str(one["resource"])
         for one in scene.status().get("resources", [])
-        if _ACTION.search(str(one["message"])) and str(one["message"]) not in seen
+        if offered_action(str(one["message"])) and str(one["message"]) not in seen
     ]

@@ -6,7 +6,6 @@ Each says how often anything was restarted and how often anybody logged in.
 from __future__ import annotations
 
 import json
-import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import pytest
 
 from devstack.environment import wait_until
 from devstack.port import free_port
-from devstack.scene import CONNECTOR, Scene
+from devstack.scene import CONNECTOR, Scene, offered_action
 from devstack.stack import Stack
 from tests.e2e.ailing import CANARY, ORACLE, falls_ill, health, is_well, oracle_at
 from tests.e2e.scenes import (
@@ -39,7 +38,6 @@ from tests.fakes.oracle import RefusingOracle
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 HEARTBEAT: Final = "__debezium-heartbeat.wms"
 STATUS: Final = "mgmt.connect.wms-connector-main.status"
-_ACTION: Final = re.compile(r"To accept exactly this: action ([0-9a-f]{10})")
 
 
 # --- around the stage ---------------------------------------------------------------------------
@@ -179,14 +177,14 @@ def accept_again(scene: Scene, topic: str) -> None:
     """Have a lost topic made again, by the id that the status prints."""
     name = f"topic/{topic}"
     scene.wait(lambda: scene.resource(name).get("reason") == "TopicLost", f"{topic} is missed")
-    found = _ACTION.search(str(scene.resource(name)["message"]))
-    assert found is not None
+    action = offered_action(str(scene.resource(name)["message"]))
+    assert action is not None
     words = (
         "accept",
         name,
         "data-loss",
         "--action",
-        found[1],
+        action,
         "--for",
         "10m",
         "--reason",

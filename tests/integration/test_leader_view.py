@@ -20,14 +20,14 @@ import pytest
 
 from controller import cli
 from controller.adapters.clock import SystemClock
-from controller.adapters.state_dynamodb import StateTable, client_factory
+from controller.adapters.state_dynamodb import StateTable
 from controller.description import describe
 from controller.status_document import StatusDocument
 from controller.telemetry.page import POLICY, page_files
 from devstack.port import free_port
 from tests.make import NAME
 from tests.sim.world import DATA, Controller, SimWorld
-from tests.tables import aws_client, make_table
+from tests.tables import aws_client, stage_store
 
 TABLE = "wms-connector-main-state"
 REPOSITORY = Path(__file__).parents[2]
@@ -36,16 +36,8 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.fixture
 def store(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> StateTable:
     """The table of stage main as its stack makes it, and a machine that has nothing else."""
-    client = aws_client("dynamodb", aws_url)
-    if TABLE in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=TABLE)
-    make_table(aws_url, TABLE)
-    monkeypatch.setenv("WMS_STAGE", "main")
-    monkeypatch.setenv("WMS_AWS_ENDPOINT_URL", aws_url)
-    monkeypatch.setenv("WMS_HTTP_PORT", str(free_port()))
     monkeypatch.setenv("WMS_CONNECT_URL", f"http://127.0.0.1:{free_port()}")
-    make = client_factory(region="us-east-1", endpoint_url=aws_url)
-    return StateTable(TABLE, make, clock=SystemClock())
+    return stage_store(aws_url, "main", monkeypatch)
 
 
 @cache

@@ -12,10 +12,9 @@ import pytest
 
 from controller import cli
 from controller.adapters.clock import SystemClock
-from controller.adapters.state_dynamodb import StateTable, client_factory
+from controller.adapters.state_dynamodb import StateTable
 from controller.status_document import StatusDocument
-from devstack.port import free_port
-from tests.tables import aws_client, make_bucket, make_table
+from tests.tables import aws_client, make_bucket, stage_store
 from tests.unit.test_verify import REVISION, good
 
 TABLE = "wms-connector-feat-x-state"
@@ -27,15 +26,7 @@ GUARD = json.loads((REPOSITORY / "docs" / "branch-boundary.json").read_text())["
 @pytest.fixture
 def store(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> StateTable:
     """The table of stage feat-x as its stack makes it, and a machine that has nothing else."""
-    client = aws_client("dynamodb", aws_url)
-    if TABLE in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=TABLE)
-    make_table(aws_url, TABLE)
-    monkeypatch.setenv("WMS_STAGE", "feat-x")
-    monkeypatch.setenv("WMS_AWS_ENDPOINT_URL", aws_url)
-    monkeypatch.setenv("WMS_HTTP_PORT", str(free_port()))
-    make = client_factory(region="us-east-1", endpoint_url=aws_url)
-    return StateTable(TABLE, make, clock=SystemClock())
+    return stage_store(aws_url, "feat-x", monkeypatch)
 
 
 def published(store: StateTable, **changes: Any) -> None:
