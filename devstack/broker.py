@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,12 +10,12 @@ from confluent_kafka.admin import AdminClient
 
 from devstack.environment import StackError, wait_until
 from devstack.jars import Jars
-from devstack.java import java
+from devstack.java import brief_options, java
 from devstack.port import LOOPBACK, free_port, listens
 from devstack.process import Child, Command, Nursery, base_env
 
 _LOG4J: Final = Path(__file__).parent / "broker-log4j2.yaml"
-_MEMORY: Final = ("-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_MEMORY: Final = ("-Xms64m", "-Xmx320m")
 _SECONDS: Final = 60.0
 _PROPERTIES: Final = """\
 process.roles=broker,controller
@@ -53,8 +54,17 @@ directory.id={directory}
 class Broker:
     """One Kafka node (KRaft) that keeps its address and data over a stop and a start."""
 
-    def __init__(self, nursery: Nursery, jars: Jars, folder: Path, *, name: str = "broker") -> None:
+    def __init__(
+        self,
+        nursery: Nursery,
+        jars: Jars,
+        folder: Path,
+        *,
+        name: str = "broker",
+        options: Sequence[str] | None = None,
+    ) -> None:
         self._nursery = nursery
+        self._options = brief_options("broker", jars) if options is None else options
         self._name = name
         self._classpath = f"{jars.broker}/*"
         self._folder = folder
@@ -103,9 +113,9 @@ class Broker:
         if not wait_until(lambda: bool(client.list_topics(timeout=10).brokers), _SECONDS):
             raise StackError(f"{self._name}: no answer. The end of its log:\n{self._child.tail()}")
 
-    def stop(self) -> None:
+    def stop(self, grace: float = 15.0) -> None:
         if self._child is not None:
-            self._nursery.stop(self._child, grace=15)
+            self._nursery.stop(self._child, grace)
             self._child = None
 
     def kill(self) -> None:
@@ -114,8 +124,9 @@ class Broker:
             self._child = None
 
     def _server(self) -> Command:
-        options = (*_MEMORY, f"-Dlog4j2.configurationFile={_LOG4J}", "-cp", self._classpath)
-        argv = (str(java()), *options, "kafka.Kafka", str(self._properties))
+        options = (*_MEMORY, *self._options, f"-Dlog4j2.configurationFile={_LOG4J}")
+        program = ("-cp", self._classpath, "kafka.Kafka", str(self._properties))
+        argv = (str(java()), *options, *program)
         return Command(argv, base_env(), self._folder)
 
 

