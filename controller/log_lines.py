@@ -42,6 +42,7 @@ def action_lines(log: Log) -> Callable[[Step, Applied], None]:
             why=act.reason if act else None,
             difference=str(act.difference) if act else None,
             risk=str(act.risk) if act else None,
+            consequence=act.consequence if act else None,
             diff=list(diff_lines(act.diff)) if act and not is_own(applied.action) else [],
             fault=str(applied.fault) if applied.fault else None,
         )
@@ -62,6 +63,8 @@ def acting_lines(log: Log) -> Callable[[Step, Action], None]:
             resource=str(step.key),
             action=type(action).__name__,
             why=act.message if act else None,
+            risk=str(act.risk) if act else None,
+            consequence=act.consequence if act else None,
         )
 
     return tell

@@ -82,6 +82,7 @@ def before_entry(key: ResourceKey, act: Act, origin: Origin) -> dict[str, Json]:
         "why": act.message,
         "difference": str(act.difference),
         "risk": str(act.risk),
+        "consequence": act.consequence,
         "changes": list[Json](diff_lines(changes_of(act))),
     }
     if act.difference is Difference.NEW_GENERATION:
@@ -144,6 +145,7 @@ def teardown_entry(stage: str, names: Sequence[str]) -> dict[str, Json]:
         "reason": "Confirmed",
         "why": f"the teardown of stage {stage} was confirmed by name",
         "risk": str(Risk.DATA_LOSS),
+        "consequence": "what is in these topics is gone for good",
         "changes": list[Json](f"- {name}" for name in names),
     }
 
@@ -261,7 +263,8 @@ def event_text(event: Entry) -> str:
         why = event.get("reason") or "; ".join(map(str, _list(event.get("changes"))))
         extra = f" {event['risk']} for action {event['action']}" if event.get("risk") else ""
         return f"{kind}{extra}{until}: {why}" if why else f"{kind}{extra}{until}"
-    parts = [f"{event.get('action')} ({event.get('reason')}, risk {event.get('risk')})"]
+    cost = f": {event['consequence']}" if event.get("consequence") else ""
+    parts = [f"{event.get('action')} ({event.get('reason')}, risk {event.get('risk')}{cost})"]
     parts.append(f"{event.get('outcome')}")
     if event.get("fault"):
         parts.append(str(event["fault"]))

@@ -10,7 +10,7 @@ import pytest
 from controller.core.accept import action_id
 from controller.core.decision import Stall
 from controller.core.faults import Unavailable
-from controller.core.history import CONDITIONS, HISTORY, timeline
+from controller.core.history import CONDITIONS, HISTORY, event_text, timeline
 from controller.core.hold import FREEZE_RECORD
 from controller.core.model import Acceptance
 from controller.core.stage import Stage
@@ -251,6 +251,29 @@ def test_an_acceptance_in_a_manifest_is_told_before_the_action_that_uses_it() ->
     world.clock.time += 2 * 86_400
     controller.run(3)
     assert not events(world, event="over"), "what was used is over since then"
+
+
+def test_what_was_accepted_is_told_with_its_risk_in_words_in_the_log_and_the_history() -> None:
+    world, controller = settled()
+    grown = replace(world.topics[0], generation="t2", partitions=4)
+    world.commit(topics=(grown, *world.topics[1:]))
+    report = controller.cycle()
+    assert report is not None
+    (held,) = [s.decision.held for s in report.plan.steps if isinstance(s.decision, Stall)]
+    assert held is not None
+    word = Acceptance("ordering", action_id(grown.key, held), world.clock.time + 86_400)
+    lines = len(world.lines)
+    world.commit(topics=(replace(grown, accept=(word,)), *world.topics[1:]))
+    controller.settle()
+    sentence = "their order is lost"
+    assert sentence in held.consequence
+    (used,) = events(world, event="action", accepted=word.action)
+    assert sentence in used["consequence"]
+    assert f"risk ordering: {held.consequence})" in event_text(used)
+    for phrase in ("acting {", "action {"):
+        (line,) = [one for one in world.lines[lines:] if "AddPart" in one and phrase in one]
+        assert sentence in line, line
+        assert "'risk': 'ordering'" in line
 
 
 def test_a_freeze_that_nobody_ends_is_told_to_have_ended() -> None:
