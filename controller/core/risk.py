@@ -10,6 +10,7 @@ from controller.core.danger import find_dangers
 from controller.core.decision import Risk
 from controller.core.diff import Change, Diff
 from controller.core.model import TopicClass
+from controller.core.topic_class import required_fields
 
 _ORDER: Final = tuple(Risk)
 LIMITS: Final = ("retention.ms", "retention.bytes", "min.insync.replicas")  # must not shrink
@@ -45,13 +46,11 @@ def worst(risks: Iterable[Risk]) -> Risk:
 def risk_of_topic(
     change: Change, topic_class: TopicClass, inherited: Mapping[str, str] = _NOTHING
 ) -> Risk:
-    """Judge one config key; what history and internal topics require is never a risk to restore.
+    """Judge one config key; what a history or internal topic requires is never a risk to restore.
 
     A key that the topic does not set has the broker's value: `inherited`, else what is usual.
     """
-    if topic_class in (TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL):
-        return Risk.NONE
-    if change.field not in RISKY:
+    if change.field not in RISKY or change.field in required_fields(topic_class):
         return Risk.NONE
     before = change.before or inherited.get(change.field) or _UNSET[change.field]
     if change.field == "cleanup.policy":

@@ -83,6 +83,15 @@ def test_restoring_what_history_and_internal_topics_require_is_no_risk(
     assert risk_of_topic(change, topic_class) is Risk.NONE
 
 
+@pytest.mark.parametrize("topic_class", [TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL])
+def test_history_and_internal_topics_are_guarded_in_what_their_class_does_not_require(
+    topic_class: TopicClass,
+) -> None:
+    fewer_copies = Change("min.insync.replicas", "2", "1")
+    assert risk_of_topic(fewer_copies, topic_class) is Risk.DATA_LOSS
+    assert risk_of_topic(Change("min.insync.replicas", "1", "2"), topic_class) is Risk.NONE
+
+
 @pytest.mark.parametrize(
     ("key", "before", "after", "risk"),
     [

@@ -189,15 +189,31 @@ def test_what_is_harmless_is_done_while_the_rest_waits_for_a_person() -> None:
     assert act.risk is Risk.NONE
 
 
-@pytest.mark.parametrize("topic_class", [TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL])
+@pytest.mark.parametrize(
+    ("topic_class", "config"),
+    [
+        (TopicClass.SCHEMA_HISTORY, {"cleanup.policy": "delete", "retention.ms": "-1"}),
+        (TopicClass.CONNECT_INTERNAL, {"cleanup.policy": "compact"}),
+    ],
+)
 @pytest.mark.parametrize("memory", [NEW, APPLIED])
 def test_what_a_history_requires_is_restored_at_once_whatever_it_was(
-    topic_class: TopicClass, memory: TopicMemory
+    topic_class: TopicClass, config: dict[str, str], memory: TopicMemory
 ) -> None:
-    wanted: dict[str, Any] = {
-        "topic_class": topic_class,
-        "config": {"cleanup.policy": "compact", "retention.ms": "1"},
-    }
-    seen = {"config": {"cleanup.policy": "delete", "retention.ms": "-1"}}
-    actions: tuple[Action, ...] = acted(decided(memory, seen=seen, **wanted)).actions
-    assert actions == (AlterTopic(NAME, wanted["config"]),)
+    seen = {"config": {"cleanup.policy": "compact,delete", "retention.ms": "1"}}
+    decision = decided(memory, seen=seen, topic_class=topic_class, config=config)
+    actions: tuple[Action, ...] = acted(decision).actions
+    assert actions == (AlterTopic(NAME, config),)
+
+
+@pytest.mark.parametrize("topic_class", [TopicClass.SCHEMA_HISTORY, TopicClass.CONNECT_INTERNAL])
+@pytest.mark.parametrize(
+    ("memory", "reason"), [(NEW, "AcceptanceRequired"), (APPLIED, "MoreProtective")]
+)
+def test_fewer_copies_of_a_history_or_an_internal_topic_need_a_person(
+    topic_class: TopicClass, memory: TopicMemory, reason: str
+) -> None:
+    fewer = {"min.insync.replicas": "1"}
+    seen = {"config": {"min.insync.replicas": "2"}}
+    held = stalled(decided(memory, seen=seen, topic_class=topic_class, config=fewer))
+    assert (held.reason, held.held and held.held.risk) == (reason, Risk.DATA_LOSS)
