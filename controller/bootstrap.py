@@ -249,7 +249,7 @@ class Parts(AwsParts):
         if self.settings.manifests_s3:
             from controller.adapters.manifests_s3 import ManifestS3
 
-            return ManifestS3(self.bucket, clock=self.clock, enforced=self._enforced)
+            return ManifestS3(self.bucket, clock=self.clock, enforced=self.enforced)
         from controller.adapters.manifests_folder import ManifestFolder
 
         settings = self.settings
@@ -266,7 +266,8 @@ class Parts(AwsParts):
 
         return Protection(self.settings.kafka_security, self.clock)
 
-    def _enforced(self) -> Enforced:
+    def enforced(self) -> Enforced:
+        """Answer which push the stage's controller had in force last."""
         from controller.adapters.manifests_s3 import Enforced
 
         record = self.store.load().get("manifests/enforced")

@@ -11,6 +11,7 @@ import typer
 
 from controller.bootstrap import Parts
 from controller.console import Output, fail, print_data
+from controller.core.aws_names import AwsNames
 from controller.core.faults import Fault
 from controller.core.model import Json
 from controller.core.stage import Stage
@@ -18,6 +19,7 @@ from controller.settings import BadSetting, read_settings
 from controller.timestamp import timestamp
 
 if TYPE_CHECKING:
+    from controller.adapters.manifests_s3 import Enforced
     from controller.pushes import Publisher, Push
 
 FINE = 0
@@ -123,17 +125,43 @@ def _parts(
 ) -> Parts:
     settings = read_settings(stage=stage, manifests_s3=bucket, manifests=manifests, overlay=overlay)
     parsed = Stage.parse(settings.stage)
+    named = settings.state_table is not None
+    if not named and settings.manifests_s3 is None:  # the bucket is the stack's, so the table is
+        settings = replace(settings, state_table=AwsNames(parsed).state_table)
     chosen = settings.overlay or parsed.default_overlay
     if chosen == "local" and not settings.loopback_only:
         raise BadSetting("overlay local is for loopback endpoints only")
-    return Parts(settings, parsed, chosen, settle=0.0)
+    return Parts(settings, parsed, chosen, settle=0.0, explicit_table=named)
 
 
 def _publisher(parts: Parts) -> Publisher:
     from controller.pushes import Publisher
 
     now = timestamp(time.time())
-    return Publisher(parts.bucket, parts.stage.name, parts.load, who=parts.caller.arn, at=now)
+    return Publisher(
+        parts.bucket,
+        parts.stage.name,
+        parts.load,
+        who=parts.caller.arn,
+        at=now,
+        enforced=lambda: _enforced(parts),
+    )
+
+
+def _enforced(parts: Parts) -> Enforced:
+    """Ask the stage's table; without its word a bucket that was emptied starts anew."""
+    from controller.adapters.manifests_s3 import Enforced
+
+    if parts.settings.state_table is None:
+        return Enforced()
+    try:
+        return parts.enforced()
+    except Fault as fault:
+        fail(
+            f"{parts.settings.state_table} does not tell what was in force: {fault.message}; "
+            "if the controller refuses this as ManifestsOlder, push again"
+        )
+        return Enforced()
 
 
 def _record(parts: Parts, kind: str, done: Push) -> None:
@@ -141,7 +169,7 @@ def _record(parts: Parts, kind: str, done: Push) -> None:
     from controller.core.history import push_entry
     from controller.pushes import pointer_data
 
-    if parts.settings.state_table is None or not done.switched:
+    if not parts.explicit_table or not done.switched:
         return
     lines = [line for change in done.changes or () for line in change.lines()]
     try:

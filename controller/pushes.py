@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from controller.adapters.manifests_s3 import ManifestBucket, Pointer
+from controller.adapters.manifests_s3 import Enforced, ManifestBucket, Pointer
 from controller.comparison import Comparison, compare
 from controller.core.faults import Conflict, Rejected
 from controller.core.model import Json, Revision
@@ -53,6 +53,7 @@ class Publisher:
     load: Callable[[Folder], Revision]
     who: str
     at: str
+    enforced: Callable[[], Enforced] = Enforced  # what the controller took last
 
     def push(self, folder: Folder, reason: str) -> Push:
         """Validate, write the object, then switch the pointer from what was read before."""
@@ -95,10 +96,12 @@ class Publisher:
         now, etag = found if found is not None else (None, None)
         if now is not None:
             self.bucket.record(now)  # whoever switched to it may have ended before noting it
-        if now is not None and now.revision == revision:
+        enforced = self.enforced()
+        if now is not None and now.revision == revision and not enforced.refuses(now):
             return Push(now, switched=False, changes=())
+        known = (0 if now is None else now.sequence, self.bucket.newest(), enforced.sequence)
         pointer = Pointer(
-            sequence=1 if now is None else now.sequence + 1,
+            sequence=max(known) + 1,
             revision=revision,
             stage=self.stage,
             commit=folder.commit,

@@ -29,6 +29,7 @@ MAX_BYTES: Final = 12 * 1024 * 1024
 
 _ADDRESS: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/((?:[^\s/]+/)*[^\s/]*))?")
 _SHA: Final = re.compile(r"[0-9a-f]{64}")
+_PUSH: Final = re.compile(r"pushes/(\d{10,})\.json")
 _ABSENT: Final = frozenset({"404", "NoSuchKey"})
 _PAGES: Final = 20
 
@@ -57,6 +58,12 @@ class Enforced:
     commit: str | None = None
     author: str | None = None
     pushed_by: str | None = None
+
+    def refuses(self, pointer: Pointer) -> bool:
+        """Whether this one never gets into force any more, whatever it holds."""
+        if pointer.sequence != self.sequence:
+            return pointer.sequence < self.sequence
+        return bool(self.revision) and pointer.revision != self.revision
 
 
 def client_factory(
@@ -130,6 +137,11 @@ class ManifestBucket:
             return MappingProxyType({path: _text(text) for path, text in files.items()})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Rejected("ManifestsSpoilt", f"{self.address}{name} is no revision") from error
+
+    def newest(self) -> int:
+        """Answer the highest sequence that was noted; 0 where none was."""
+        names = (_PUSH.fullmatch(name) for name in self._list("pushes/"))
+        return max((int(match[1]) for match in names if match is not None), default=0)
 
     def pushes(self, limit: int) -> tuple[Pointer, ...]:
         """Answer the newest pointers, newest first."""

@@ -66,11 +66,16 @@ def open_bucket(url: str, name: str, stage: str = "main") -> ManifestBucket:
     return ManifestBucket(f"s3://{name}/manifests/", stage, make)
 
 
-def publisher(bucket: ManifestBucket, who: str = "arn:aws:iam::1:user/ann") -> Publisher:
+def publisher(
+    bucket: ManifestBucket,
+    who: str = "arn:aws:iam::1:user/ann",
+    enforced: Enforced | None = None,
+) -> Publisher:
     def read(folder: Folder) -> Any:
         return load(folder.files, stage=Stage("main"), overlay="main", commit=folder.commit)
 
-    return Publisher(bucket, "main", read, who, "2026-11-24T20:00:00+00:00")
+    at = "2026-11-24T20:00:00+00:00"
+    return Publisher(bucket, "main", read, who, at, lambda: enforced or Enforced())
 
 
 class Source:
@@ -216,6 +221,41 @@ def test_an_older_sequence_is_refused_and_the_newer_stays(
     replaced = open_source(bucket, clock, source.enforced)
     assert replaced.look() == "2000", "another task remembers by the store"
     assert "ManifestsOlder" in (replaced.manifests.refusal or "")
+
+
+def test_one_push_fills_a_bucket_again_that_was_emptied(
+    bucket: ManifestBucket, clock: FakeClock, aws_url: str
+) -> None:
+    for retention in ("1000", "2000", "3000"):
+        publisher(bucket).push(Folder(manifest(retention)), "")
+    source = open_source(bucket, clock)
+    assert source.look() == "3000"
+    made_again = open_bucket(aws_url, make_bucket(aws_url))
+    done = publisher(made_again, enforced=source.enforced).push(Folder(manifest("4000")), "")
+    assert done.pointer.sequence == 4
+    assert open_source(made_again, clock, source.enforced).look() == "4000"
+
+
+def test_a_push_that_the_controller_refuses_is_put_into_force_by_the_next(
+    bucket: ManifestBucket, clock: FakeClock
+) -> None:
+    publisher(bucket).push(Folder(manifest("1000")), "")
+    enforced = Enforced(7, "f" * 64)
+    assert open_source(bucket, clock, enforced).look() is None
+    done = publisher(bucket, enforced=enforced).push(Folder(manifest("1000")), "")
+    assert (done.switched, done.pointer.sequence) == (True, 8)
+    assert open_source(bucket, clock, enforced).look() == "1000"
+
+
+def test_a_lost_pointer_starts_no_second_count(
+    bucket: ManifestBucket, aws_url: str, name: str
+) -> None:
+    for retention in ("1000", "2000"):
+        publisher(bucket).push(Folder(manifest(retention)), "")
+    lose_pointer(aws_client("s3", aws_url), name, {})
+    done = publisher(bucket).push(Folder(manifest("2000")), "")
+    assert done.pointer.sequence == 3
+    assert [p.sequence for p in bucket.pushes(9)] == [3, 2, 1]
 
 
 def test_manifests_of_another_stage_are_refused(

@@ -236,6 +236,20 @@ def test_manifests_are_pushed_listed_and_rolled_back(
     assert store.read("history", 9) == (), "no table was named"
 
 
+def test_a_push_into_a_bucket_that_was_emptied_goes_on_counting_where_the_table_is(
+    aws_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = stage_store(aws_url, "feat-emptied", monkeypatch)
+    store.put("manifests/enforced", {"sequence": 41, "revision": "f" * 64})
+    aws_client("s3", aws_url).create_bucket(Bucket="wms-feat-emptied-manifests-123456789012")
+    write_topic(tmp_path, "7")
+    assert cli.main(["manifests", "push", "-m", str(tmp_path)]) == 0
+    assert "in force as sequence 42" in capsys.readouterr().out
+
+
 @pytest.fixture
 def own_bucket(aws_url: str) -> str:
     return f"s3://{make_bucket(aws_url)}/manifests/"
