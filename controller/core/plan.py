@@ -245,8 +245,13 @@ def _conditions(
             resolutions[manifest.name],
             judge_health(manifest, world.connectors.get(manifest.key), world),
             now=world.now,
+            beside=tuple(decisions[key] for key in _beside(manifest) if key in decisions),
         )
     return found
+
+
+def _beside(manifest: ConnectorManifest) -> tuple[ResourceKey, ...]:
+    return restart_key(manifest.name), login_key(manifest.name)
 
 
 def find_orphans(world: World) -> tuple[ResourceKey, ...]:

@@ -43,10 +43,14 @@ def conditions_of_connector(
     health: Verdict,
     *,
     now: float,
+    beside: tuple[Decision, ...] = (),
 ) -> tuple[Condition, ...]:
-    """Judge a connector: Synced, Ready (as declared), Healthy, SecretsResolved, Stalled."""
+    """Judge a connector: Synced, Ready (as declared), Healthy, SecretsResolved, Stalled.
+
+    `beside` are the decisions on its restart and its login, which may wait for a person, too.
+    """
     verdicts = (
-        *_common(decision, observed),
+        *_common(decision, observed, *beside),
         (ConditionType.READY, *_ready(manifest, observed)),
         (ConditionType.HEALTHY, *health),
         (ConditionType.SECRETS_RESOLVED, *_resolved(resolution)),
@@ -64,11 +68,11 @@ def _conditions(
 
 
 def _common(
-    decision: Decision, observed: Observed
+    decision: Decision, observed: Observed, *beside: Decision
 ) -> tuple[tuple[ConditionType, Status, str, str], ...]:
     return (
         (ConditionType.SYNCED, *_synced(decision, observed)),
-        (ConditionType.STALLED, *_stalled(decision)),
+        (ConditionType.STALLED, *_stalled(decision, *beside)),
     )
 
 
@@ -84,9 +88,10 @@ def _synced(decision: Decision, observed: Observed) -> tuple[Status, str, str]:
             assert_never(decision)
 
 
-def _stalled(decision: Decision) -> tuple[Status, str, str]:
-    if isinstance(decision, Stall):
-        return Status.TRUE, decision.reason, decision.message
+def _stalled(*decisions: Decision) -> tuple[Status, str, str]:
+    for decision in decisions:
+        if isinstance(decision, Stall):
+            return Status.TRUE, decision.reason, decision.message
     return Status.FALSE, "NotStalled", "nothing waits for a person"
 
 

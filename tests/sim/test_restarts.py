@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pytest
 
+from controller.core.condition import ConditionType
 from controller.core.connector_memory import release_record
 from controller.core.evidence import LineCounts, LogReading, WorkerLine
-from controller.core.model import ProbeMode, RunState
+from controller.core.model import ProbeMode, RunState, connector_key
 from controller.core.tries import MOST, WINDOW, pause
 from controller.witness import Witness
 from tests.make import NAME
@@ -138,6 +139,14 @@ def restarts(world: SimWorld) -> list[Effect]:
     return [e for e in world.effects if e.kind == "Restart"]
 
 
+def stalled(guard: Guard) -> tuple[str, str]:
+    """Tell what the connector's condition Stalled says."""
+    report = guard.reconciler.report
+    assert report is not None
+    found = report.conditions[connector_key(NAME)][ConditionType.STALLED]
+    return str(found.status), found.reason
+
+
 def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
@@ -214,6 +223,7 @@ def test_a_data_position_that_is_lost_is_never_restarted() -> None:
     guard.run_for(DAY)
     assert not restarts(world)
     assert f"restart/{NAME}: Stall OffsetScnGone" in guard._told()
+    assert stalled(guard) == ("True", "OffsetScnGone")
 
 
 def test_a_record_that_is_too_large_waits_for_a_person_and_a_release_tries_it_once() -> None:
@@ -221,6 +231,7 @@ def test_a_record_that_is_too_large_waits_for_a_person_and_a_release_tries_it_on
     fall_ill(world, TOO_LARGE)
     guard.run_for(HOUR)
     assert not restarts(world)
+    assert stalled(guard)[0] == "True"
     world.store.put(release_record(NAME), {"who": "somebody"})
     guard.run_for(HOUR)
     assert len(restarts(world)) == 1
@@ -338,6 +349,7 @@ def test_a_refused_login_is_stopped_and_tried_once_more_and_never_again() -> Non
     guard.run_for(DAY)
     assert world.refused <= 2
     assert target(world) == "STOPPED"
+    assert stalled(guard)[0] == "True"
 
 
 def test_a_new_version_ends_it() -> None:

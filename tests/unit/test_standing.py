@@ -27,6 +27,7 @@ def of_connector(
     decision: Decision | None = None,
     resolution: Resolution = RESOLVED,
     run_state: RunState = RunState.RUNNING,
+    beside: tuple[Decision, ...] = (),
 ) -> tuple[Condition, ...]:
     return conditions_of_connector(
         make.connector_manifest(run_state=run_state),
@@ -35,6 +36,7 @@ def of_connector(
         resolution,
         HEALTH,
         now=make.NOW,
+        beside=beside,
     )
 
 
@@ -54,6 +56,22 @@ def test_synced_and_stalled_follow_the_decision(
     for conditions in (topic, of_connector(decision=decision)):
         assert told(conditions, ConditionType.SYNCED) == synced
         assert told(conditions, ConditionType.STALLED) == stalled
+
+
+@pytest.mark.parametrize(
+    ("decision", "beside", "stalled"),
+    [
+        (Converged(), (Stall("OffsetScnGone", "m"),), (Status.TRUE, "OffsetScnGone")),
+        (Converged(), (Wait("JustFailed", "m"), Converged()), (Status.FALSE, "NotStalled")),
+        (Converged(), (Converged(), Stall("LoginRefused", "m")), (Status.TRUE, "LoginRefused")),
+        (Stall("TablesChanged", "m"), (Stall("unknown", "m"),), (Status.TRUE, "TablesChanged")),
+    ],
+)
+def test_a_connector_is_stalled_too_by_its_restart_or_its_login_that_waits_for_a_person(
+    decision: Decision, beside: tuple[Decision, ...], stalled: tuple[Status, str]
+) -> None:
+    conditions = of_connector(decision=decision, beside=beside)
+    assert told(conditions, ConditionType.STALLED) == stalled
 
 
 def test_what_could_not_be_looked_at_is_unknown_and_not_false() -> None:
