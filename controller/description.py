@@ -18,8 +18,10 @@ from controller.core.restart_case import ailment_in, restart_status
 from controller.core.secret_fields import PUBLIC_FIELDS
 from controller.core.step import Step
 from controller.core.tries import read_tries
+from controller.core.words import find_void
 from controller.core.world import World
 from controller.cycle_report import CycleReport, ending_soon
+from controller.timestamp import timestamp
 
 
 def describe(report: CycleReport, refusal: str | None, since: float | None) -> dict[str, Json]:
@@ -62,6 +64,9 @@ def warnings_of(world: World) -> Iterator[str]:
     if world.revision is not None:
         for warning in world.revision.warnings:
             yield f"{warning.source}: {warning.field}: {warning.message}"
+    for one, word, why in find_void(world):
+        what = f"action {word.action} ({word.risk}) until {timestamp(word.until)}"
+        yield f"{one.source}: spec.accept: {what} is not in force: {why}"
     yield from preflight_warnings(world)
     for name, secret in sorted(world.secrets.items()):
         if isinstance(secret, ObservedSecret):

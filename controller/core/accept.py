@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +19,8 @@ LONGEST_SECONDS: Final = 8 * 86_400.0  # seven days ahead, to the end of that da
 KEPT_SECONDS: Final = 90 * 86_400.0  # for as long a used acceptance stays used
 USED_PREFIX: Final = "stamp/accepted:"
 ACCEPT_PREFIX: Final = "intent/accept:"
+_USED: Final = "that was used, and one word is for once"
+_FORGOTTEN: Final = "the memory is lost, which would know if that was used"
 ACCEPTABLE: Final = (Risk.ORDERING, Risk.SNAPSHOT, Risk.DATA_LOSS)
 
 
@@ -100,7 +102,16 @@ def _is_new(word: Record, used: Record | None) -> bool:
 
 
 def in_force(word: Acceptance, now: float) -> bool:
-    return now <= word.until <= now + LONGEST_SECONDS
+    return why_void(word, now) is None
+
+
+def why_void(word: Acceptance, now: float) -> str | None:
+    """Say why the time of a manifest's word makes it none."""
+    if word.until < now:
+        return "its day is over"
+    if word.until > now + LONGEST_SECONDS:
+        return "it reaches more than seven days ahead"
+    return None
 
 
 def apply_consent(
@@ -120,12 +131,8 @@ def apply_consent(
         return decision
     consent = consent_to(key, act, declared, records, now, memory_lost=memory_lost)
     if consent is None:
-        name = action_id(key, act)
-        told = f"{decision.message}. To accept exactly this: action {name}, risk {act.risk}"
-        stored = records.get(accept_record(key, name))
-        said = [word.risk for word in declared if word.action == name]
-        said += [str(stored.value.get("risk"))] if stored is not None else []
-        return replace(decision, message=told + _tell_other_risk(said, act.risk))
+        told = _tell_held(key, act, declared, records, now)
+        return replace(decision, message=f"{decision.message}. {told}")
     stamp: Mapping[str, Json] = {
         "resource": str(key),
         "risk": str(act.risk),
@@ -143,7 +150,30 @@ def apply_consent(
     )
 
 
+def _tell_held(
+    key: ResourceKey, act: Act, declared: Iterable[Acceptance], records: Records, now: float
+) -> str:
+    """Tell what to accept, and whoever did so in vain why."""
+    name, stored = action_id(key, act), records.get(accept_record(key, action_id(key, act)))
+    words = [word for word in declared if word.action == name]
+    said = [word.risk for word in words]
+    said += [str(stored.value.get("risk"))] if stored is not None else []
+    told = f"To accept exactly this: action {name}, risk {act.risk}"
+    ours = [word for word in words if word.risk == str(act.risk)]
+    void = _tell_void(ours, now, used=used_record(name) in records)
+    return f"{told}{_tell_other_risk(said, act.risk)}{void}"
+
+
 def _tell_other_risk(said: Iterable[str], risk: Risk) -> str:
     """Tell whoever accepted it for another risk why it is held all the same."""
     others = [other for other in said if other != str(risk)]
     return f"; it was accepted for {others[0]}, but its risk is {risk}" if others else ""
+
+
+def _tell_void(words: Collection[Acceptance], now: float, *, used: bool) -> str:
+    """Tell whoever accepted this very action in its manifest why that is not enough."""
+    if not words:
+        return ""
+    latest = max(words, key=lambda word: word.until)
+    why = why_void(latest, now) or (_USED if used else _FORGOTTEN)
+    return f"; its manifest accepts it, but {why}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from controller.core.accept import ACCEPT_PREFIX, in_force, used_record
+from controller.core.accept import ACCEPT_PREFIX, in_force, used_record, why_void
 from controller.core.action import Forget, Remember
 from controller.core.hold import FREEZE_RECORD, SUSPEND_PREFIX
 from controller.core.model import Acceptance, ConnectorManifest, DesiredTopic, Json, Record, Unknown
@@ -82,6 +82,15 @@ def find_words(world: World) -> Iterator[Word]:
         for accept in one.accept:
             if in_force(accept, world.now) and used_record(accept.action) not in world.records:
                 yield _acceptance(one, accept)
+
+
+def find_void(world: World) -> Iterator[tuple[Declared, Acceptance, str]]:
+    """List what manifests accept at a time that makes it no word, and why."""
+    for one in _declarations(world):
+        for accept in one.accept:
+            why = why_void(accept, world.now)
+            if why is not None:
+                yield one, accept, why
 
 
 def _taken_down(key: str, record: Record) -> Word | None:

@@ -74,6 +74,28 @@ def test_a_word_for_another_risk_is_answered_with_the_right_one() -> None:
         assert "accepted for snapshot, but its risk is data-loss" in decision.message
 
 
+@pytest.mark.parametrize(
+    ("until", "used", "lost", "why"),
+    [
+        (NOW - 1, False, False, "its day is over"),
+        (NOW + 9 * DAY, False, False, "it reaches more than seven days ahead"),
+        (NOW + DAY, True, False, "that was used, and one word is for once"),
+        (NOW + DAY, False, True, "the memory is lost, which would know if that was used"),
+    ],
+)
+def test_whoever_accepted_it_in_the_manifest_is_told_why_it_is_held_all_the_same(
+    until: float, used: bool, lost: bool, why: str
+) -> None:
+    records = {used_record(ID): Record({"at": NOW}, 1)} if used else {}
+    word = replace(WORD, until=until)
+    other = replace(WORD, action="0123456789")
+    decision = apply_consent(KEY, HELD, (other, word), records, NOW, memory_lost=lost)
+    assert isinstance(decision, Stall)
+    assert decision.message.endswith(f"; its manifest accepts it, but {why}")
+    alone = apply_consent(KEY, HELD, (other,), records, NOW, memory_lost=lost)
+    assert "its manifest" not in alone.message
+
+
 def test_a_used_word_accepts_nothing_again() -> None:
     records = {used_record(ID): Record({"at": NOW}, 1)}
     assert isinstance(apply_consent(KEY, HELD, (WORD,), records, NOW), Stall)

@@ -14,6 +14,7 @@ from controller.core.hold import FREEZE_RECORD, suspend_record
 from controller.core.model import Acceptance, Record, Unknown
 from controller.core.words import WORD_SECTION, Heard, hear
 from controller.core.world import World
+from controller.description import warnings_of
 from tests.make import AWAY, NOW, connector_manifest, revision, topic, world
 
 DAY = 86_400.0
@@ -95,6 +96,17 @@ def test_an_acceptance_whose_day_is_over_ends_by_nobodys_hand() -> None:
 def test_an_acceptance_that_is_not_in_force_is_not_told() -> None:
     late = topic(accept=(replace(WORD, until=NOW - 1), replace(WORD, until=NOW + 30 * DAY)))
     assert heard(seen(late)) == ([], {})
+
+
+def test_an_acceptance_that_is_not_in_force_is_a_warning() -> None:
+    late, early = replace(WORD, until=NOW - 1), replace(WORD, until=NOW + 30 * DAY)
+    one = topic(accept=(late, WORD, early))
+    warnings = list(warnings_of(seen(one)))
+    assert [text.partition(": spec.accept: ")[0] for text in warnings] == [str(one.source)] * 2
+    assert "0123456789 (data-loss) until 1970-01-12T13:46:39+00:00 is not in force" in warnings[0]
+    assert warnings[0].endswith("its day is over")
+    assert warnings[1].endswith("it reaches more than seven days ahead")
+    assert not list(warnings_of(seen(ACCEPTED)))
 
 
 def test_a_new_day_of_the_same_acceptance_is_a_new_word() -> None:
