@@ -238,7 +238,7 @@ def memory(**more: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
 
 def world(**changes: Any) -> World:
     """Make a world in which everything is as declared; `stored` may be plain mappings."""
-    stored = changes.pop("stored", None)
+    stored = changes.pop("stored", memory())
     values: dict[str, Any] = {
         "stage": MAIN,
         "revision": revision((topic(),), (connector_manifest(),)),
@@ -247,7 +247,7 @@ def world(**changes: Any) -> World:
         "secrets": {"dbInfo": secret(), "brokerString": broker_secret()},
         "disk": disk(version().key),
         "cluster_id": "cluster-1",
-        "stored": stored if isinstance(stored, Unknown) else records(stored or memory()),
+        "stored": stored if isinstance(stored, Unknown) else records(stored),
         "root": ROOT,
         "now": NOW,
     }

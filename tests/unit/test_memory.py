@@ -136,7 +136,7 @@ def held(stored: Any, **changes: Any) -> dict[str, str]:
     return {str(step.key): step.decision.reason for step in found}
 
 
-LOST: dict[str, Any] = {"notice": {}}  # a store that knows nothing of this stage
+LOST: dict[str, Any] = {}  # a store that knows nothing of this stage
 
 
 def test_with_memory_lost_an_absent_topic_of_our_connector_was_there_once() -> None:
