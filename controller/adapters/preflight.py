@@ -29,6 +29,18 @@ _LOG_GROUPS: Final = (
     "AND log_group_type = 'ALL COLUMN LOGGING'"
 )
 
+# A group that was never written, or is being cleared, has no first SCN: it says 0.
+_REDO: Final = (
+    "SELECT MIN(first_change#), (SYSDATE - MIN(first_time)) * 24, (SYSDATE - MAX("
+    "CASE WHEN first_change# <= TO_NUMBER(:1) THEN first_time END)) * 24 FROM ("
+    "SELECT first_change#, first_time FROM v$log "
+    "WHERE status IN ('CURRENT', 'ACTIVE', 'INACTIVE') UNION ALL "
+    "SELECT first_change#, first_time FROM v$archived_log "
+    "WHERE status = 'A' AND deleted = 'NO' AND standby_dest = 'NO' AND name IS NOT NULL)"
+)
+# Exact to seconds, and known for five days or a little more: what is older is ORA-08181.
+_POSITION: Final = "SELECT (SYSDATE - CAST(SCN_TO_TIMESTAMP(TO_NUMBER(:1)) AS DATE)) * 24 FROM dual"
+
 Row: TypeAlias = "Sequence[Any]"
 
 
@@ -47,7 +59,7 @@ Driver: TypeAlias = "Callable[[Login, float], Session]"
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """One SELECT and the answers that its columns are."""
+    """One SELECT and the answers that its columns are; one without answers leads to the rest."""
 
     names: tuple[str, ...]
     sql: str
@@ -56,22 +68,20 @@ class _Check:
 
 def _oracle_checks(subject: Subject) -> Iterator[_Check]:
     yield _Check(
-        ("logMode", "supplementalLogging"),
-        "SELECT log_mode, supplemental_log_data_min FROM v$database",
+        ("logMode", "supplementalLogging", "supplementalLoggingAll"),
+        "SELECT log_mode, supplemental_log_data_min, supplemental_log_data_all FROM v$database",
     )
-    yield _Check(
-        ("oldestScn", "oldestRedoHours"),
-        "SELECT MIN(first_change#), (SYSDATE - MIN(first_time)) * 24 FROM ("
-        "SELECT first_change#, first_time FROM v$log UNION ALL "
-        "SELECT first_change#, first_time FROM v$archived_log "
-        "WHERE status = 'A' AND deleted = 'NO')",
-    )
+    scn = "" if subject.offset_scn is None else str(subject.offset_scn)  # "" is Oracle's null
+    yield _Check(("oldestScn", "oldestRedoHours", "positionRedoHours"), _REDO, (scn,))
+    yield _Check(("positionHours",), _POSITION, (scn,))
     yield _Check(
         ("oldestTransactionHours",),
         "SELECT MAX((SYSDATE - start_date) * 24) FROM v$transaction",
     )
     yield _Check(("passwordDays",), "SELECT expiry_date - SYSDATE FROM user_users")
-    if _IDENTIFIER.fullmatch(subject.pdb):  # last: the session stays there
+    if subject.pdb:  # last: the session stays there
+        if not _IDENTIFIER.fullmatch(subject.pdb):
+            return  # no text of a manifest becomes a statement
         yield _Check((), f"ALTER SESSION SET CONTAINER = {subject.pdb}")
     for table in subject.tables:
         owner, _, name = table.partition(".")
@@ -144,16 +154,18 @@ def _look(session: Session, checks: Iterator[_Check]) -> Said:
         try:
             row = session.query(check.sql, *check.values)
         except Exception as error:  # noqa: BLE001 - drivers raise what they like
-            denied.update(dict.fromkeys(check.names, _told(error)))
+            led = () if check.names else [name for later in checks for name in later.names]
+            denied.update(dict.fromkeys((*check.names, *led), _told(error)))
             continue
         answers.update(zip(check.names, map(_scalar, row or ()), strict=False))
     return Said(MappingProxyType(answers), MappingProxyType(denied))
 
 
 def _scalar(value: Any) -> Scalar:
-    if value is None or isinstance(value, bool | str):
-        return value
-    return float(value)
+    if value is None or isinstance(value, bool | str | int):
+        return value  # an SCN is beyond what floats hold
+    whole = int(value)
+    return whole if whole == value else float(value)
 
 
 def _told(error: Exception) -> str:

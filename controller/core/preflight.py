@@ -17,10 +17,11 @@ from controller.core.model import Json
 EVERY: Final = 86_400.0  # seconds between two pre-flights of the same secret version
 PASSWORD_DAYS: Final = 14.0  # warned of so long before it expires
 TRANSACTION_HOURS: Final = 4.0
-REDO_HOURS: Final = 12.0  # of archived redo before the committed position
+REDO_HOURS: Final = 12.0  # before the redo of the committed position may be gone
+REDO: Final = "oldestScn"
 WAL_BYTES: Final = 10 * 1024**3  # kept back by a slot
 
-Scalar: TypeAlias = "str | float | bool | None"
+Scalar: TypeAlias = "str | int | float | bool | None"
 
 
 class Verdict(StrEnum):
@@ -73,6 +74,7 @@ class _Check:
     message: str
     sql: str
     grant: str = ""
+    instead: str = ""  # another answer whose YES is as good
     new: str = ""  # why it is fine that it is not there before the first start
     null: bool = False  # whether null is an answer too: there is nothing of the kind
     shown: Callable[[Any], str] = str
@@ -111,7 +113,7 @@ def _judge(check: _Check, said: Said, subject: Subject, table: str) -> Finding:
         "table": table,
         "tables": ", ".join('"{}"'.format(t.replace(".", '"."')) for t in subject.tables),
     }
-    if check.is_fine(value):
+    if check.is_fine(value) or said.answers.get(check.instead) == "YES":
         return Finding(name, Verdict.FINE, check.fine.format(**names))
     if check.new and not subject.started:
         return Finding(name, Verdict.FINE, check.new)
@@ -128,29 +130,49 @@ def _is_number(value: Scalar) -> TypeGuard[float]:
     return isinstance(value, int | float)
 
 
+def redo_left(said: Said, subject: Subject) -> float | None:
+    """Tell how many hours a connector may stand still before its position is lost; None: unknown.
+
+    What is deleted next is the oldest, so the redo is taken to reach back as far tomorrow as today.
+    """
+    oldest, reach = said.answers.get("oldestScn"), said.answers.get("oldestRedoHours")
+    if subject.offset_scn is None or not _is_number(oldest):
+        return None
+    if oldest > subject.offset_scn:
+        return 0.0
+    ages = (said.answers.get(name) for name in ("positionHours", "positionRedoHours"))
+    age = next((age for age in ages if _is_number(age)), None)
+    if age is None or not _is_number(reach):
+        return None
+    return max(0.0, reach - max(0.0, age))
+
+
 def _redo(said: Said, subject: Subject) -> Finding:
     """Compare the committed position with the oldest redo that can still be read."""
-    oldest, hours = said.answers.get("oldestScn"), said.answers.get("oldestRedoHours")
+    oldest, scn = said.answers.get(REDO), subject.offset_scn
     if not _is_number(oldest):
-        return _unseen(said, "oldestScn", "GRANT SELECT ON V_$ARCHIVED_LOG TO ...;")
-    if subject.offset_scn is not None and oldest > subject.offset_scn:
+        return _unseen(said, REDO, "GRANT SELECT ON V_$ARCHIVED_LOG TO ...;")
+    if scn is None:
+        return Finding(REDO, Verdict.UNSEEN, "not seen: the connector's position is not known")
+    if oldest > scn:
         return Finding(
-            "oldestScn",
+            REDO,
             Verdict.FAILING,
-            f"the oldest redo there (SCN {oldest:.0f}) is newer than the committed position "
-            f"(SCN {subject.offset_scn}): the connector cannot go on from it",
-            "RMAN> RESTORE ARCHIVELOG FROM SCN "
-            f"{subject.offset_scn};  -- if a backup has it; else only a new snapshot helps",
+            f"the oldest redo there (SCN {oldest}) is newer than the committed position "
+            f"(SCN {scn}): the connector cannot go on from it",
+            f"RMAN> RESTORE ARCHIVELOG FROM SCN {scn};  "
+            "-- if a backup has it; else only a new snapshot helps",
         )
-    if _is_number(hours) and hours < REDO_HOURS:
+    left = redo_left(said, subject)
+    if left is not None and left < REDO_HOURS:
         return Finding(
-            "oldestScn",
+            REDO,
             Verdict.WARNING,
-            f"archived redo reaches back {hours:.1f} hours only: a connector that stands still "
-            "for longer loses its position",
-            f"RMAN> CONFIGURE ARCHIVELOG DELETION POLICY ...  -- keep {REDO_HOURS:.0f} hours",
+            f"the connector will lose its position in about {left:.1f} hours unless it gets on: "
+            "the archived redo reaches back no further",
+            f"RMAN> CONFIGURE ARCHIVELOG DELETION POLICY ...  -- keep {REDO_HOURS:.0f} hours more",
         )
-    return Finding("oldestScn", Verdict.FINE, "the redo reaches back before the position")
+    return Finding(REDO, Verdict.FINE, "the redo reaches back before the position")
 
 
 _ORACLE: Final[tuple[Rule, ...]] = (
@@ -179,6 +201,7 @@ _ORACLE: Final[tuple[Rule, ...]] = (
         Verdict.FAILING,
         "not all columns of {table} are logged: updates arrive with holes",
         "ALTER TABLE {table} ADD SUPPLEMENTAL LOG DATA (ALL) COLUMNS;",
+        instead="supplementalLoggingAll",  # of the whole database
     ),
     _redo,
     _Check(

@@ -20,7 +20,7 @@ from controller.core.preflight import (
     read_findings,
 )
 from controller.core.probe import Proved
-from controller.core.progress import Progress, scns
+from controller.core.progress import Progress, resume_scn
 from controller.core.resolve import LoginNeed, Resolution
 from controller.core.world import World
 
@@ -53,24 +53,16 @@ def decide_preflight(
 def _subject(
     manifest: ConnectorManifest, desired: DesiredConnector, need: LoginNeed, world: World
 ) -> Subject:
-    config = desired.config
+    config, seen = desired.config, world.progress.get(manifest.name)
     return Subject(
         system=need.login.system,
         tables=manifest.tables,
         pdb=config.get("database.pdb.name", ""),
         slot=config.get("slot.name", "debezium"),
         publication=config.get("publication.name", "dbz_publication"),
-        offset_scn=_oldest_scn(manifest.name, world),
-        started=isinstance(world.progress.get(manifest.name), Progress),
+        offset_scn=resume_scn(seen.offsets) if isinstance(seen, Progress) else None,
+        started=isinstance(seen, Progress),
     )
-
-
-def _oldest_scn(name: str, world: World) -> int | None:
-    """Take the redo thread that is furthest behind."""
-    seen = world.progress.get(name)
-    if not isinstance(seen, Progress):
-        return None
-    return min(scns(seen.offsets).values(), default=None)
 
 
 def preflight_warnings(world: World) -> Iterator[str]:

@@ -54,17 +54,13 @@ def positions(offsets: Offsets) -> Mapping[str, Position]:
     return {_partition(entry): tuple(sorted(_counts(entry.get("offset")))) for entry in offsets}
 
 
-def scns(offsets: Offsets) -> Mapping[int, int]:
-    """Answer redo thread -> newest committed SCN of an Oracle connector; thread 0 where none is."""
-    found: dict[int, int] = {}
-    for entry in offsets:
-        for name, number in _counts(entry.get("offset")):
-            if name == "scn":
-                found[0] = max(found.get(0, 0), number)
-            elif name.startswith("commit_scn."):
-                thread = int(name.removeprefix("commit_scn."))
-                found[thread] = max(found.get(thread, 0), number)
-    return found
+def resume_scn(offsets: Offsets) -> int | None:
+    """Answer the SCN that an Oracle connector goes on from.
+
+    Not that of its newest commits: a redo thread that is closed keeps its last one for ever.
+    """
+    found = (dict(_counts(entry.get("offset"))).get("scn") for entry in offsets)
+    return min((scn for scn in found if scn is not None), default=None)
 
 
 def _partition(entry: Mapping[str, Json]) -> str:

@@ -91,6 +91,30 @@ def test_a_pdb_that_is_no_identifier_is_never_put_into_a_statement() -> None:
     assert not [sql for sql in session.asked if "DROP" in sql]
 
 
+@pytest.mark.parametrize("pdb", ["ORCLPDB1", "X; DROP USER WMS"])
+def test_tables_of_a_container_that_may_not_be_entered_are_unseen(pdb: str) -> None:
+    session = Scripted({"all_log_groups": (0,)})
+    subject = Subject("oracle", (TABLE,), pdb=pdb)
+    said = preflight(lambda _login, _seconds: session).look(login("oracle"), subject)
+    found = {f.check: f for f in judge(said, subject)}
+    assert found[f"supplementalLogging {TABLE}"].verdict is Verdict.UNSEEN
+    assert not [sql for sql in session.asked if "all_log_groups" in sql]
+
+
+def test_an_scn_that_no_float_holds_arrives_whole() -> None:
+    big = 2**53 + 1
+    session = Scripted({"v$archived_log": (big, 5.0, None), "SCN_TO_TIMESTAMP": (0.5,)})
+    said = preflight(lambda _login, _seconds: session).look(login("oracle"), ORACLE)
+    assert said.answers["oldestScn"] == big
+
+
+def test_redo_that_was_never_written_is_not_asked_for() -> None:
+    session = Scripted({})
+    preflight(lambda _login, _seconds: session).look(login("oracle"), ORACLE)
+    (asked,) = [sql for sql in session.asked if "v$archived_log" in sql]
+    assert "status IN ('CURRENT', 'ACTIVE', 'INACTIVE')" in asked
+
+
 @pytest.mark.parametrize("system", ["oracle", "postgresql"])
 def test_a_database_that_is_away_is_unavailable_within_the_deadline(system: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

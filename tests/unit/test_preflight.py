@@ -16,6 +16,7 @@ from controller.core.preflight import (
     judge,
     preflight_value,
     read_findings,
+    redo_left,
 )
 
 FINE, WARNING, FAILING, UNSEEN = Verdict
@@ -26,8 +27,10 @@ GOOD: dict[str, Any] = {
     "logMode": "ARCHIVELOG",
     "supplementalLogging": "YES",
     f"supplementalLogging {TABLE}": 1.0,
-    "oldestScn": 900.0,
+    "oldestScn": 900,
     "oldestRedoHours": 72.0,
+    "positionHours": 0.2,
+    "positionRedoHours": 1.5,
     "oldestTransactionHours": None,
     "passwordDays": None,
 }
@@ -56,7 +59,7 @@ def test_a_prepared_database_is_fine_in_every_check(good: dict[str, Any], subjec
         ("logMode", "NOARCHIVELOG", FAILING),
         ("supplementalLogging", "NO", FAILING),
         (f"supplementalLogging {TABLE}", 0.0, FAILING),
-        ("oldestScn", 1_001.0, FAILING),
+        ("oldestScn", 1_001, FAILING),
         ("oldestRedoHours", 3.0, WARNING),
         ("oldestTransactionHours", 5.0, WARNING),
         ("oldestTransactionHours", 0.5, FINE),
@@ -107,9 +110,47 @@ def test_what_is_wrong_comes_with_the_sql_for_the_dba() -> None:
     assert all(finding.sql for finding in wrong)
 
 
-def test_a_position_that_is_not_known_loses_nothing() -> None:
+def test_of_a_position_that_is_not_known_nothing_is_said() -> None:
     unknown = Subject("oracle", (TABLE,))
-    assert verdicts({**GOOD, "oldestScn": 10.0**15}, unknown)["oldestScn"] is FINE
+    assert verdicts({**GOOD, "oldestScn": 10**15}, unknown)["oldestScn"] is UNSEEN
+
+
+def test_a_table_is_logged_where_the_whole_database_is() -> None:
+    check = f"supplementalLogging {TABLE}"
+    whole = {**GOOD, check: 0, "supplementalLoggingAll": "YES"}
+    assert verdicts(whole, ORACLE)[check] is FINE
+    assert verdicts({**whole, "supplementalLoggingAll": "NO"}, ORACLE)[check] is FAILING
+
+
+def test_one_scn_beyond_what_floats_hold_decides() -> None:
+    at = Subject("oracle", (TABLE,), offset_scn=2**53)
+    assert verdicts({**GOOD, "oldestScn": 2**53 + 1}, at)["oldestScn"] is FAILING
+    assert verdicts({**GOOD, "oldestScn": 2**53}, at)["oldestScn"] is FINE
+
+
+@pytest.mark.parametrize(
+    ("answers", "left"),
+    [
+        ({"oldestRedoHours": 13.0, "positionHours": 11.0}, 2.0),
+        ({"oldestRedoHours": 13.0, "positionHours": None, "positionRedoHours": 12.0}, 1.0),
+        ({"oldestRedoHours": 13.0, "positionHours": -0.001}, 13.0),  # Oracle's times are coarse
+        ({"oldestRedoHours": 13.0, "positionHours": 13.5}, 0.0),
+        ({"oldestScn": 1_001}, 0.0),
+        ({"positionHours": None, "positionRedoHours": None}, None),
+        ({"oldestRedoHours": None}, None),
+    ],
+)
+def test_what_is_left_is_the_redo_behind_the_position(
+    answers: dict[str, Any], left: float | None
+) -> None:
+    assert redo_left(Said({**GOOD, **answers}, {}), ORACLE) == left
+
+
+def test_a_position_that_is_soon_lost_is_a_warning_that_says_when() -> None:
+    said = Said({**GOOD, "oldestRedoHours": 13.0, "positionHours": 11.0}, {})
+    (finding,) = [f for f in judge(said, ORACLE) if f.check == "oldestScn"]
+    assert finding.verdict is WARNING
+    assert "will lose its position in about 2.0 hours" in finding.message
 
 
 @pytest.mark.parametrize(

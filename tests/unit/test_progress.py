@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from controller.core.model import Json, Offsets, Unknown
-from controller.core.progress import QUIET, SLACK, Progress, advance, scns, well_at
+from controller.core.progress import QUIET, SLACK, Progress, advance, resume_scn, well_at
 from tests import make
 
 NOW = make.NOW
@@ -17,14 +17,17 @@ def test_a_number_beyond_what_floats_hold_still_moves() -> None:
     before = advance(None, oracle(scn="9007199254740993"), NOW)
     after = advance(before, oracle(scn="9007199254740992"), NOW + 60)
     assert after.moved_at == NOW + 60
-    assert scns(after.offsets) == {0: 9007199254740992}
+    assert resume_scn(after.offsets) == 9007199254740992
 
 
 def test_each_redo_thread_moves_by_itself() -> None:
     one = oracle(scn="100", commit_scn="110:1:tx-a,95:2:tx-b")
-    assert scns(one) == {0: 100, 1: 110, 2: 95}
     moved = advance(advance(None, one, NOW), oracle(scn="100", commit_scn="110:1,96:2"), NOW + 60)
     assert moved.moved_at == NOW + 60
+
+
+def test_a_redo_thread_that_is_closed_does_not_hold_the_position_back() -> None:
+    assert resume_scn(oracle(scn="100", commit_scn="110:1:tx-a,5:2:tx-b")) == 100
 
 
 def test_the_order_of_threads_and_other_fields_are_no_move() -> None:
@@ -42,7 +45,7 @@ def test_postgresql_moves_by_its_log_position() -> None:
     "offset", [None, [], "text", {"scn": None}, {"scn": True}, {"scn": "1e9"}, {"commit_scn": 5}]
 )
 def test_what_is_no_position_counts_nothing(offset: Json) -> None:
-    assert scns(({"partition": {"server": "x"}, "offset": offset},)) == {}
+    assert resume_scn(({"partition": {"server": "x"}, "offset": offset},)) is None
 
 
 def test_a_later_move_or_a_long_quiet_says_that_it_is_well() -> None:
