@@ -1,8 +1,12 @@
-"""What a person tells the controller: leave it alone, go on, this risk is wanted, try again."""
+"""What a person tells the controller: leave it alone, go on, this risk is wanted, try again.
+
+What lets the controller act is recorded first, as its own actions are; a brake is pulled first.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -36,9 +40,8 @@ def suspend(
 ) -> int:
     """Ask the controller to leave one resource alone for a while."""
     key = resource_key(name)
-    until = _leave_word(
-        parts_for_people(stage), suspend_record(key), parse_duration(duration), reason
-    )
+    parts, seconds = parts_for_people(stage), parse_duration(duration)
+    until = _pull_brake(parts, suspend_record(key), seconds, reason)
     print(f"{key} is left alone until {until}; `wmsctl unsuspend {key}` ends it earlier")
     return FINE
 
@@ -62,7 +65,7 @@ def freeze(
 ) -> int:
     """Ask the controller to leave the whole stage alone for a while."""
     parts = parts_for_people(stage)
-    until = _leave_word(parts, FREEZE_RECORD, parse_duration(duration), reason)
+    until = _pull_brake(parts, FREEZE_RECORD, parse_duration(duration), reason)
     print(
         f"stage {parts.stage.name} is left alone until {until}; `wmsctl unfreeze` ends it earlier"
     )
@@ -86,30 +89,37 @@ def release(
     key = resource_key(name)
     if key.kind is not Kind.CONNECTOR:
         raise typer.BadParameter(f"{name!r} is no connector")
-    _leave_word(parts_for_people(stage), release_record(key.name), 86_400.0, "released")
+    parts, record = parts_for_people(stage), release_record(key.name)
+    value, ends = _word(parts, 86_400.0, "released")
+    _journal(parts).tell(_entry(record, value))
+    parts.store.put(record, value, expires=ends)
     print(f"{key} is resumed in the next cycle, as far as its guards allow; see `wmsctl status`")
     return FINE
 
 
-def _leave_word(parts: Parts, record: str, seconds: float, reason: str) -> str:
-    """Put what a person wants into the store; answer until when it holds."""
-    ends = time.time() + seconds
-    until = timestamp(ends)
-    value: dict[str, Json] = {**identity(), "who": parts.who, "reason": reason, "until": until}
+def _pull_brake(parts: Parts, record: str, seconds: float, reason: str) -> str:
+    """Answer until when it holds; what holds the controller back needs no record to do so."""
+    value, ends = _word(parts, seconds, reason)
     parts.store.put(record, value, expires=ends)
-    _record_word(parts, record, reason=reason, until=until)
-    return until
-
-
-def _record_word(parts: Parts, record: str, **told: Json) -> None:
-    """Put it into the history too; a brake that is already pulled stays pulled without."""
     try:
-        _journal(parts).tell({**_word(record), **told})
+        _journal(parts).tell(_entry(record, value))
     except Fault as fault:
         fail(f"it is in force, but could not be recorded: {fault.message}")
+    return str(value["until"])
 
 
-def _word(record: str) -> dict[str, Json]:
+def _word(parts: Parts, seconds: float, reason: str) -> tuple[dict[str, Json], float]:
+    """Tell what is kept of a word, and when it ends."""
+    ends = time.time() + seconds
+    value: dict[str, Json] = {**identity(), "who": parts.who, "reason": reason}
+    return {**value, "until": timestamp(ends)}, ends
+
+
+def _entry(record: str, value: Mapping[str, Json]) -> dict[str, Json]:
+    return {**_subject(record), "reason": value["reason"], "until": value["until"]}
+
+
+def _subject(record: str) -> dict[str, Json]:
     said, _, resource = record.removeprefix("intent/").partition(":")
     if said == "release":
         resource = f"{Kind.CONNECTOR}/{resource}"
@@ -123,9 +133,9 @@ def _journal(parts: Parts) -> Journal:
 def _take_back(parts: Parts, record: str) -> bool:
     if record not in parts.store.load():
         return False
+    subject = _subject(record)
+    _journal(parts).tell({**subject, "event": f"un{subject['event']}"})
     parts.store.delete(record)
-    word = _word(record)
-    _record_word(parts, record, event=f"un{word['event']}")
     return True
 
 
@@ -167,7 +177,7 @@ def probe(
     parts = parts_for_people(stage)
     name = name.removeprefix("connector/").removeprefix("secret/")
     value: dict[str, Json] = {**identity(), "who": parts.who}
+    _journal(parts).tell({"event": "probe", "resource": name})
     parts.store.put(probe_intent_record(name), value, expires=time.time() + 3600)
-    _record_word(parts, probe_intent_record(name), event="probe", resource=name)
     print(f"the login of {name} is tried once more in the next cycle; see `wmsctl status`")
     return FINE

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.clock import SystemClock
+from controller.adapters.state_file import StateFile
 from controller.cli import main
 
 
@@ -75,3 +77,53 @@ def test_the_table_without_a_terminal_is_one_plain_line_for_each(
 def test_since_that_is_no_time_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", "--since", "yesterday"]) == 1
     assert "write 2h" in capsys.readouterr().err
+
+
+BRAKES = {
+    "suspend": ["suspend", "connector/wms", "--for", "1h", "--reason", "we look at it"],
+    "freeze": ["freeze", "--for", "1h", "--reason", "the database moves"],
+}
+LETS_GO = {
+    "unsuspend": ["unsuspend", "connector/wms"],
+    "unfreeze": ["unfreeze"],
+    "release": ["release", "connector/wms"],
+    "probe": ["probe", "wms"],
+}
+
+
+def kept(tmp_path: Path) -> dict[str, Any]:
+    """Read what people's words have left in the store."""
+    place = tmp_path / "state.json"
+    records = StateFile(place, clock=SystemClock()).load() if place.exists() else {}
+    return {key: record for key, record in records.items() if key.startswith("intent/")}
+
+
+def lose_history(tmp_path: Path) -> None:
+    (tmp_path / "state.history.jsonl").mkdir()
+
+
+@pytest.mark.parametrize("verb", LETS_GO)
+def test_what_lets_the_controller_go_on_is_not_said_when_it_cannot_be_recorded(
+    verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for brake in BRAKES.values():
+        assert main(brake) == 0
+    (tmp_path / "state.history.jsonl").unlink()
+    before = kept(tmp_path)
+    lose_history(tmp_path)
+    capsys.readouterr()
+    assert main(LETS_GO[verb]) == 1
+    told = capsys.readouterr()
+    assert "StateUnavailable" in told.err
+    assert not told.out
+    assert kept(tmp_path) == before
+
+
+@pytest.mark.parametrize("verb", BRAKES)
+def test_a_brake_is_pulled_though_it_cannot_be_recorded(
+    verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lose_history(tmp_path)
+    assert main(BRAKES[verb]) == 0
+    assert "could not be recorded" in capsys.readouterr().err
+    assert len(kept(tmp_path)) == 1
