@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from controller.bootstrap import Parts, build
+from controller.bootstrap import Parts, build, build_for_people
+from controller.cli_options import parts_for_people
 from controller.console import fail
 from controller.core.decision import Risk
 from controller.core.faults import Fault
@@ -28,6 +31,7 @@ from controller.core.offsets import (
 from controller.core.risk import worst
 from controller.journal import Journal
 from controller.kept_offsets import kept_offsets
+from controller.leader_view import is_silent
 from controller.settings import BadSetting, read_settings
 from controller.timestamp import timestamp
 
@@ -46,9 +50,8 @@ StageOption = Annotated[str | None, typer.Option("--stage", "-s", help="WMS_STAG
 
 @app.command()
 def show(name: NameArgument, stage: StageOption = None) -> int:
-    """Print the offsets of now."""
-    parts, place = _at(name, stage)
-    print(json.dumps(_export(parts, place), indent=2))
+    """Print the offsets of now; without Connect, the newest that are kept."""
+    print(json.dumps(_now(_reach(name, stage)), indent=2))
     return FINE
 
 
@@ -62,46 +65,73 @@ def export(
     ] = 0,
 ) -> int:
     """Write the offsets of now, or kept ones, with where and when, for `restore`."""
-    parts, place = _at(name, stage)
-    document = _export(parts, place) if kept == 0 else _numbered(parts, place, kept)
-    text = json.dumps(document, indent=2) + "\n"
+    reach = _reach(name, stage)
+    document = _now(reach) if kept == 0 else _numbered(reach, kept)
     if file is None:
-        print(text, end="")
+        print(json.dumps(document, indent=2))
         return FINE
-    try:
-        with file.open("x", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as error:
-        raise BadSetting(f"{file} cannot be written: {error.strerror}") from error
-    print(f"the offsets of {place.connector} are in {file}")
+    _write(file, document)
+    print(f"the offsets of {reach.connector} are in {file}")
+    return FINE
+
+
+@app.command("export-all")
+def export_all(
+    folder: Annotated[Path, typer.Argument(help="a new folder, one file for each connector")],
+    stage: StageOption = None,
+) -> int:
+    """Write the newest kept offsets of every connector: what a deploy keeps before a step."""
+    parts = parts_for_people(stage)
+    documents = {name: kept[-1] for name, kept in kept_offsets(parts.store).items() if kept}
+    if not documents and BIRTH_RECORD in parts.store.load():
+        raise BadSetting(f"no offsets of stage {parts.stage.name} are kept, though it has run")
+    _make(folder)
+    for name, document in sorted(documents.items()):
+        _write(folder / f"{name}.json", document)
+        print(f"the offsets of {name}, of {document['at']}, are in {folder / name}.json")
+    if not documents:
+        print(f"stage {parts.stage.name} has never run: there are no offsets to keep")
     return FINE
 
 
 @app.command("kept")
 def list_kept(name: NameArgument, stage: StageOption = None) -> int:
     """List the offsets that were seen lately, the newest last and numbered 1."""
-    parts, place = _at(name, stage)
-    found = _kept(parts, place)
+    found = _kept(_reach(name, stage))
     for number, entry in zip(range(len(found), 0, -1), found, strict=True):
         print(f"{number}\t{entry.get('at')}\t{json.dumps(entry.get('offsets'))}")
     return FINE
 
 
-def _numbered(parts: Parts, place: Place, number: int) -> dict[str, Any]:
-    found = _kept(parts, place)
+def _numbered(reach: _Reach, number: int) -> dict[str, Any]:
+    found = _kept(reach)
     if number > len(found):
         raise BadSetting(f"{len(found)} are kept: `wmsctl offsets kept` numbers them")
     return found[-number]
 
 
-def _kept(parts: Parts, place: Place) -> list[dict[str, Any]]:
-    found = [one for one in kept_offsets(parts.store).get(place.connector, []) if one]
+def _kept(reach: _Reach) -> list[dict[str, Any]]:
+    found = [one for one in kept_offsets(reach.parts.store).get(reach.connector, []) if one]
     if not found:
         raise BadSetting(
-            f"no offsets of {place.connector} are kept: the controller keeps those that it sees, "
+            f"no offsets of {reach.connector} are kept: the controller keeps those that it sees, "
             "one a minute at most"
         )
     return found
+
+
+def _now(reach: _Reach) -> dict[str, Any]:
+    """Ask Connect; from where it is out of reach, take what the leader kept last, and say so."""
+    parts = reach.parts
+    if not reach.by_table:
+        at = timestamp(parts.clock.now())
+        return exported(reach.place(), parts.connect.offsets(reach.connector), at)
+    newest = _kept(reach)[-1]
+    fail(
+        "Connect is out of reach from here, so these are the newest offsets that the leader kept, "
+        f"of {newest['at']}"
+    )
+    return newest
 
 
 @app.command()
@@ -113,8 +143,8 @@ def restore(
     stage: StageOption = None,
 ) -> int:
     """Put exported offsets back; the connector must be STOPPED, and a person must accept it."""
-    parts, place = _at(name, stage)
-    document = _read(file)
+    reach = _reach(name, stage)
+    parts, place, document = reach.parts, reach.place(), _read(file)
     refusals = [*refusals_of_file(document, place), *_refusals_here(parts, place)]
     for refusal in refusals:
         fail(f"{file}: {refusal}" if refusal.startswith("it") else refusal)
@@ -186,15 +216,39 @@ def _refusals_here(parts: Parts, place: Place) -> list[str]:
     return [*found, *refusals_of_connector(observed, parts.stage.mark)]
 
 
-def _at(name: str, stage: str | None) -> tuple[Parts, Place]:
-    parts = build(read_settings(stage=stage), settle=0.0)
-    connector = name.removeprefix("connector/")
-    return parts, Place(parts.stage.name, parts.connect.cluster_id(), connector)
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """One connector, and how it is reached from here."""
+
+    parts: Parts
+    connector: str
+    by_table: bool  # Connect is out of reach
+
+    def place(self) -> Place:
+        return Place(self.parts.stage.name, self.parts.connect.cluster_id(), self.connector)
 
 
-def _export(parts: Parts, place: Place) -> dict[str, Json]:
-    at = timestamp(parts.clock.now())
-    return exported(place, parts.connect.offsets(place.connector), at)
+def _reach(name: str, stage: str | None) -> _Reach:
+    settings, connector = read_settings(stage=stage), name.removeprefix("connector/")
+    people = build_for_people(settings)
+    if people.settings.state_table and is_silent(settings.connect_url):
+        return _Reach(people, connector, by_table=True)
+    return _Reach(build(settings, settle=0.0), connector, by_table=False)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise BadSetting(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def _write(file: Path, document: Mapping[str, Any]) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise BadSetting(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _read(file: Path) -> Any:

@@ -67,7 +67,7 @@ class LeaderView:
 def leader_view(settings: Settings) -> LeaderView | None:
     """Answer None where Connect takes connections, or where the stage has no table."""
     parts = build_for_people(settings)
-    if not parts.settings.state_table or not _is_silent(settings.connect_url):
+    if not parts.settings.state_table or not is_silent(settings.connect_url):
         return None
     try:
         document, source = read_status(parts)
@@ -83,7 +83,7 @@ def leader_view(settings: Settings) -> LeaderView | None:
     return LeaderView(document, source, max(0.0, parts.clock.now() - at))
 
 
-def _is_silent(url: str) -> bool:
+def is_silent(url: str) -> bool:
     """Whether nobody takes connections there; an answer that is no good is not asked for."""
     try:
         address = urlsplit(url)

@@ -13,7 +13,9 @@ import pytest
 from controller import cli
 from controller.adapters.clock import SystemClock
 from controller.adapters.state_dynamodb import StateTable
+from controller.core.offsets import Place, exported
 from controller.status_document import StatusDocument
+from devstack.port import free_port
 from tests.tables import aws_client, make_bucket, stage_store
 from tests.unit.test_verify import REVISION, good
 
@@ -304,3 +306,55 @@ def test_a_push_whose_record_is_lost_is_in_force_and_says_so(
     assert "in force as sequence 3" in told.out
     assert "sequence 3 is in force, but could not be recorded in a-table" in told.err
     assert store.read("history", 9) == ()
+
+
+NAME = "wms-oracle-cdc"
+
+
+def offsets_of(*scns: int) -> list[dict[str, Any]]:
+    place = Place("feat-x", "cluster-1", NAME)
+    return [
+        exported(
+            place,
+            ({"partition": {"server": "feat-x.wms"}, "offset": {"scn": str(scn)}},),
+            f"2026-11-24T20:00:{number:02}+00:00",
+        )
+        for number, scn in enumerate(scns)
+    ]
+
+
+def test_offsets_are_listed_and_exported_from_the_table_alone(
+    store: StateTable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WMS_CONNECT_URL", f"http://127.0.0.1:{free_port()}")
+    kept = offsets_of(7, 8, 9)
+    store.publish("offsets", {NAME: kept})
+    assert cli.main(["offsets", "kept", NAME]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in listed] == ["3", "2", "1"]
+    file = tmp_path / "second"
+    assert cli.main(["offsets", "export", NAME, str(file), "--kept", "2"]) == 0
+    assert json.loads(file.read_text()) == kept[1]
+    capsys.readouterr()
+    assert cli.main(["offsets", "export", NAME]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == kept[2]
+    assert "the newest offsets that the leader kept, of 2026-11-24T20:00:02+00:00" in told.err
+
+
+def test_the_offsets_of_every_connector_are_kept_before_a_step(
+    store: StateTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["offsets", "export-all", str(tmp_path / "never")]) == 0
+    assert "has never run" in capsys.readouterr().out
+    store.put("birth/stage", {"stage": "feat-x", "cluster_id": "cluster-1"})
+    assert cli.main(["offsets", "export-all", str(tmp_path / "lost")]) == 1
+    kept = offsets_of(7, 8)
+    store.publish("offsets", {NAME: kept})
+    folder = tmp_path / "kept"
+    assert cli.main(["offsets", "export-all", str(folder)]) == 0
+    assert json.loads((folder / f"{NAME}.json").read_text()) == kept[-1]
+    assert cli.main(["offsets", "export-all", str(folder)]) == 1, "nothing is written over"
