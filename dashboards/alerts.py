@@ -14,6 +14,7 @@ from controller.core import lag_metric, metric
 from controller.core.idle import LEFT_ALONE
 from controller.core.lag_metric import ATTRIBUTES
 from controller.core.metric_family import Metric
+from controller.core.stage import NAMED as NAMED_STAGES
 from dashboards.alert import Alert, Sample
 
 JMX_ONLY: Final = "Only the worker's JMX agent knows it, and CloudWatch is told of no detail."
@@ -34,13 +35,23 @@ def condition(kind: str, status: str) -> str:
 
 
 ASKED: Final = f'{metric.NOT_ACTING.name}{{reason=~"Suspended|Frozen"}} > 0'
-MUTED: Final = f"unless on () ({ASKED})"  # what a person suspended or froze has its own alert
+# What a person suspended or froze has its own alert; another stage's word is none here.
+MUTED: Final = f"unless on (stage) ({ASKED})"
+
+
+def _asked(**labels: str) -> Mapping[str, str]:
+    return {labelled(metric.NOT_ACTING.name, reason="Suspended", **labels): "60+60x40"}
 
 
 def _muted(sample: Sample) -> Sample:
     """Make the same case while a person asked for quiet."""
-    asked = {labelled(metric.NOT_ACTING.name, reason="Suspended"): "60+60x40"}
-    return Sample({**sample.series, **asked}, sample.after, None)
+    return Sample({**sample.series, **_asked()}, sample.after, None)
+
+
+def _muted_elsewhere(family: Metric, ill: str, labels: Mapping[str, str], after: str) -> Sample:
+    """Make the same case while a person asked for quiet in another stage of the workspace."""
+    here = {**labels, "stage": "production"}
+    return Sample({labelled(family.name, **here): ill, **_asked(stage="main")}, after, here)
 
 
 def _shown(attribute: str) -> Metric:
@@ -55,6 +66,16 @@ ABANDONED: Final = _shown("abandonedtransactioncount")
 
 def _active(instance: str) -> str:
     return labelled(metric.ACTIVE.name, instance=instance)
+
+
+def _pulse(stage: str, instance: str) -> str:
+    return labelled(metric.PULSE.name, instance=instance, stage=stage)
+
+
+# A dead controller's series end after five minutes, so those of a named stage are remembered; a
+# branch that is not there any more was destroyed.
+REMEMBERED: Final = f'{metric.PULSE.name}{{stage=~"{"|".join(("", *NAMED_STAGES))}"}}[1d]'
+ONE_DIED: Final = {_pulse("production", "a"): "0+60x5", _pulse("main", "a"): "0+60x20"}
 
 
 def _idle(reason: str) -> str:
@@ -77,7 +98,7 @@ def _cases(
     """Make the case that rings, the same while a person asked for quiet, and one that is well."""
     series = labelled(family.name, **labels)
     rings = Sample({series: ill}, after, labels)
-    quiet = (_muted(rings),) if muted else ()
+    quiet = (_muted(rings), _muted_elsewhere(family, ill, labels, after)) if muted else ()
     return (rings, *quiet, Sample({series: well}, after, None))
 
 
@@ -89,13 +110,18 @@ def _of_condition(kind: str) -> tuple[Sample, ...]:
 ALERTS: Final = (
     Alert(
         "PulseMissing",
-        f"time() - {metric.PULSE.name} > 300 or absent({metric.PULSE.name})",
+        f"time() - max by (stage) (max_over_time({REMEMBERED}) or {metric.PULSE.name}) > 300 "
+        f"or absent_over_time({metric.PULSE.name}[1d])",
         "1m",
         "page",
         "The controller has shown no sign of life for five minutes: the connector is on its own.",
         (
             *_cases(metric.PULSE, "0x20", "0+60x20", after="10m"),
             Sample({"up": "1x20"}, "10m", {}),
+            Sample(ONE_DIED, "20m", {"stage": "production"}),
+            Sample({_pulse("feat-x", "a"): "0+60x5"}, "20m", None),
+            Sample({_pulse("feat-x", "a"): "60x20"}, "20m", {"stage": "feat-x"}),
+            Sample({**ONE_DIED, _pulse("production", "b"): "0+60x20"}, "20m", None),
         ),
         twin="PulseMissing",
     ),
@@ -199,7 +225,7 @@ ALERTS: Final = (
         "5m",
         "page",
         "{{ $labels.name }} has written no heartbeat for ten minutes: it captures nothing.",
-        _cases(lag_metric.HEARTBEAT_AGE, "700x30", "5x30", NAMED),
+        _cases(lag_metric.HEARTBEAT_AGE, "700x30", "5x30", NAMED, muted=True),
         twin="HeartbeatSilent",
     ),
     Alert(
@@ -213,7 +239,7 @@ ALERTS: Final = (
     ),
     Alert(
         "NoActiveController",
-        f"max without (instance) ({metric.ACTIVE.name}) == 0",
+        f"max by (stage) ({metric.ACTIVE.name}) == 0",
         "5m",
         "page",
         "For five minutes no controller of this stage has been entitled to act.",
