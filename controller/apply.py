@@ -28,14 +28,14 @@ from controller.core.action import (
     is_own,
 )
 from controller.core.decision import Act, Decision, Difference, Wait
-from controller.core.faults import Fault, OutcomeUnknown, Rejected, Unavailable
+from controller.core.faults import Denied, Fault, OutcomeUnknown, Rejected, Unavailable
 from controller.core.history import Origin, is_recorded
 from controller.core.hold import OWN_KINDS, hold
 from controller.core.model import Json, ProbeOutcome, ResourceKey
 from controller.core.pace import give_back
 from controller.core.plan import Plan
-from controller.core.preflight import judge, preflight_value
-from controller.core.probe import bad_record, probe_record, stamp_after
+from controller.core.preflight import REFUSED, STARTED, UNREACHABLE, looked, stamped
+from controller.core.probe import bad_record, count_look, probe_record, stamp_after
 from controller.core.refusal import login_digest, probed, refusal_record, refused, validated
 from controller.core.step import Step
 from controller.core.track import after_fault, after_write, keep_track
@@ -309,10 +309,27 @@ class Applier:
     def _check_source(self, action: CheckSource) -> None:
         if self._preflight is None:
             return
-        findings = judge(self._preflight.look(action.login, action.subject), action.subject)
-        value = preflight_value(action.version, self._clock.now(), findings)
+        version = str(action.version)
+        try:
+            said = self._preflight.look(action.login, action.subject)
+        except Fault as fault:
+            self._note_unseen(action, fault)
+            raise
+        value = looked(version, self._clock.now(), said, action.subject)
         self._store.put(action.record, value)
 
     def _value(self, key: str) -> Mapping[str, Json]:
         record = self._store.load().get(key)
         return record.value if record is not None else {}
+    def _note_unseen(self, action: CheckSource, fault: Fault) -> None:
+        """Keep what was found before; a refused login is counted, and not tried again."""
+        now, before = self._clock.now(), self._value(action.record)
+        outcome = STARTED
+        if isinstance(fault, Unavailable):
+            outcome = UNREACHABLE
+        if isinstance(fault, Denied):
+            outcome = REFUSED
+            record = probe_record(action.version, action.login.address)
+            self._store.put(record, count_look(self._value(record)))
+        self._store.put(action.record, stamped(before, str(action.version), now, outcome))
+

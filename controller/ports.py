@@ -172,7 +172,11 @@ class SourcePreflight(Protocol):
     """A database that tells how it was prepared."""
 
     def look(self, login: Login, subject: Subject) -> Said:
-        """Must only read, each check on its own; a database that is away is Unavailable."""
+        """Must only read, each check on its own.
+
+        Must raise Unavailable where surely no failed login was counted, Denied where the login was
+        refused, and OutcomeUnknown where nobody can tell.
+        """
         ...
 
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
-from controller.core.faults import Rejected, Unavailable
-from controller.core.model import Login
+from controller.core.faults import Denied, Fault, OutcomeUnknown, Rejected, Unavailable
+from controller.core.login_answer import codes_of, judge
+from controller.core.model import Login, ProbeOutcome
 from controller.core.oracle_address import oracle_target
 from controller.core.preflight import Said, Scalar, Subject
 
 _PROGRAM: Final = "wms-connector-controller"
-_CODE: Final = re.compile(r"\b(?:ORA|DPY)-[0-9]{4,5}\b")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_$#]{0,127}")
 _LOG_GROUPS: Final = (
     "SELECT COUNT(*) FROM all_log_groups WHERE owner = :1 AND table_name = :2 "
@@ -121,30 +121,41 @@ class DatabasePreflight:
         driver = self._drivers.get(login.system)
         if driver is None:
             raise Rejected("UnknownDatabase", f"no driver for {login.system!r}")
-        results: queue.Queue[Said | str] = queue.Queue(1)
+        results: queue.Queue[Said | Fault] = queue.Queue(1)
         threading.Thread(
             target=self._run, args=(driver, login, subject, results), name="preflight", daemon=True
         ).start()
         try:
             found = results.get(timeout=self._deadline)
         except queue.Empty:
-            found = f"no answer within {self._deadline:g} s"
-        if isinstance(found, str):
-            raise Unavailable("SourceUnreachable", self._scrub(f"{login.address}: {found}"))
+            found = self._fault(login, f"no answer within {self._deadline:g} s")
+        if isinstance(found, Fault):
+            raise found
         return found
 
     def _run(
-        self, driver: Driver, login: Login, subject: Subject, results: queue.Queue[Said | str]
+        self, driver: Driver, login: Login, subject: Subject, results: queue.Queue[Said | Fault]
     ) -> None:
         try:
             session = driver(login, self._deadline)
         except Exception as error:  # noqa: BLE001 - drivers raise what they like
-            results.put(f"no session ({_told(error)})")
+            results.put(self._fault(login, f"no session ({_told(error)})", error))
             return
         said = _look(session, _CHECKS[login.system](subject))
         with contextlib.suppress(Exception):  # everything was read already
             session.close()
         results.put(said)
+
+    def _fault(self, login: Login, said: str, error: Exception | None = None) -> Fault:
+        """Tell apart what another login may cost."""
+        message = self._scrub(f"{login.address}: {said}")
+        codes = codes_of(error) if error is not None else ()
+        outcome, _ = judge(codes, "", answered=not isinstance(error, ConnectionRefusedError))
+        if outcome is ProbeOutcome.REFUSED:
+            return Denied("LoginRefused", message)
+        if outcome is ProbeOutcome.DOUBTFUL:
+            return OutcomeUnknown("SourceSilent", message)
+        return Unavailable("SourceUnreachable", message)
 
 
 def _look(session: Session, checks: Iterator[_Check]) -> Said:
@@ -170,11 +181,8 @@ def _scalar(value: Any) -> Scalar:
 
 def _told(error: Exception) -> str:
     """Our own words and the code: a foreign text may quote the login or a row."""
-    told = error.args[0] if error.args else None
-    if isinstance(told, dict):  # pg8000 hands on the server's fields by their letters
-        return f"SQLSTATE {told.get('C', '?')}"
-    code = _CODE.search(str(error))
-    return code[0] if code else type(error).__name__
+    codes = codes_of(error)
+    return codes[0] if codes else type(error).__name__
 
 
 # --- drivers --------------------------------------------------------------------------------
@@ -233,9 +241,7 @@ class _Postgresql:
         import pg8000.native
 
         with contextlib.ExitStack() as stack:
-            plain = stack.enter_context(
-                socket.create_connection((login.host, login.port), seconds / 2)
-            )
+            plain = stack.enter_context(_connected(login, seconds / 2))
             plain.settimeout(seconds)
             self._connection = pg8000.native.Connection(
                 user=login.user.reveal(),
@@ -255,6 +261,13 @@ class _Postgresql:
     def close(self) -> None:
         self._connection.close()
         self._close()
+
+
+def _connected(login: Login, seconds: float) -> socket.socket:
+    try:
+        return socket.create_connection((login.host, login.port), seconds)
+    except OSError as error:  # whatever it was, no login was sent
+        raise ConnectionRefusedError(type(error).__name__) from error
 
 
 _DRIVERS: Final[Mapping[str, Driver]] = MappingProxyType(

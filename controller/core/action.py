@@ -71,7 +71,7 @@ class ValidateConfig:
 class CheckSource:
     """Read what the database must offer; remembered under `record`."""
 
-    version: str
+    version: VersionKey
     login: Login
     subject: Subject
     record: str

@@ -15,10 +15,13 @@ from typing import Any, Final, TypeAlias, TypeGuard
 from controller.core.model import Json
 
 EVERY: Final = 86_400.0  # seconds between two pre-flights of the same secret version
+SOON: Final = 3600.0  # once nobody answered, and while what was found is urgent
 PASSWORD_DAYS: Final = 14.0  # warned of so long before it expires
 TRANSACTION_HOURS: Final = 4.0
 REDO_HOURS: Final = 12.0  # before the redo of the committed position may be gone
 REDO: Final = "oldestScn"
+STARTED, LOOKED, UNREACHABLE, REFUSED = "started", "looked", "unreachable", "refused"
+_FOUND: Final = ("findings",)  # of a record: what the newest look that was answered found
 WAL_BYTES: Final = 10 * 1024**3  # kept back by a slot
 
 Scalar: TypeAlias = "str | int | float | bool | None"
@@ -280,18 +283,36 @@ def due(value: Mapping[str, Json] | None, version: str, now: float) -> bool:
     if value is None or value.get("version") != version:
         return True
     at = value.get("at")
-    return not isinstance(at, int | float) or not 0 <= now - at < EVERY
+    pause = SOON if _is_urgent(value) else EVERY
+    return not isinstance(at, int | float) or not 0 <= now - at < pause
 
 
-def preflight_value(
-    version: str, now: float, findings: tuple[Finding, ...] | None
+def _is_urgent(value: Mapping[str, Json]) -> bool:
+    """Whether nobody answered, or a connector stands still or soon will; a stamp is neither."""
+    if value.get("outcome") == UNREACHABLE:
+        return True
+    found = read_findings(value) if value.get("outcome") == LOOKED else ()
+    return any(
+        one.verdict is Verdict.FAILING or (one.check == REDO and one.verdict is Verdict.WARNING)
+        for one in found
+    )
+
+
+def stamped(
+    before: Mapping[str, Json] | None, version: str, now: float, outcome: str = STARTED
 ) -> dict[str, Json]:
-    """Write what was found; None stamps a pre-flight before it is done."""
+    """Write that a look was begun, or how it failed; what was found before stays known."""
+    kept = {key: (before or {}).get(key) for key in _FOUND}
+    return {**kept, "version": version, "at": now, "outcome": outcome}
+
+
+def looked(version: str, now: float, said: Said, subject: Subject) -> dict[str, Json]:
+    """Write what was found."""
     told: list[Json] = [
         {"check": f.check, "verdict": str(f.verdict), "message": f.message, "sql": f.sql}
-        for f in findings or ()
+        for f in judge(said, subject)
     ]
-    return {"version": version, "at": now, "findings": told}
+    return {"version": version, "at": now, "outcome": LOOKED, "findings": told}
 
 
 def read_findings(value: Mapping[str, Json] | None) -> tuple[Finding, ...]:

@@ -16,10 +16,10 @@ from controller.core.preflight import (
     Verdict,
     due,
     preflight_record,
-    preflight_value,
     read_findings,
+    stamped,
 )
-from controller.core.probe import Proved
+from controller.core.probe import Proved, look_refused
 from controller.core.progress import Progress, resume_scn
 from controller.core.resolve import LoginNeed, Resolution
 from controller.core.world import World
@@ -36,14 +36,17 @@ def decide_preflight(
         return None
     record, version = preflight_record(manifest.name), str(need.version)
     known = world.records.get(record)
-    if not due(known.value if known is not None else None, version, world.now):
+    before = known.value if known is not None else None
+    if not due(before, version, world.now):
+        return None
+    if look_refused(world.records, need.version, need.login.address):
         return None
     subject = _subject(manifest, desired, need, world)
     return Act(
         (
             # Stamped first: one that never ended is not tried again before tomorrow.
-            Remember(record, preflight_value(version, world.now, None)),
-            CheckSource(version, need.login, subject, record),
+            Remember(record, stamped(before, version, world.now)),
+            CheckSource(need.version, need.login, subject, record),
         ),
         "CheckSource",
         f"the database of {manifest.name} is looked at: read only, once a day",

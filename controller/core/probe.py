@@ -142,6 +142,19 @@ def count_worker(
     }
 
 
+def count_look(before: Mapping[str, Json]) -> dict[str, Json]:
+    """Answer the record of a proved login that was refused when the database was looked at.
+
+    It counts as a failed one. What uses the version may go on; no look is tried with it again.
+    """
+    return {**before, "failures": int(_number(before.get("failures"))) + 1, "lookRefused": True}
+
+
+def look_refused(records: Records, version: VersionKey, address: str) -> bool:
+    stamp = records.get(probe_record(version, address))
+    return stamp is not None and bool(stamp.value.get("lookRefused"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Stamp:
     attempts: int

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.login_probe import DatabaseProbe, judge
+from controller.adapters.login_probe import DatabaseProbe
 from controller.core.faults import Rejected
+from controller.core.login_answer import judge
 from controller.core.model import Login, ProbeOutcome
 from controller.core.redact import Redacted, Scrubber
 from devstack.postgres import Postgres

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.preflight import DatabasePreflight, Driver
-from controller.core.faults import Unavailable
+from controller.core.faults import Denied, OutcomeUnknown, Unavailable
 from controller.core.model import Login
 from controller.core.preflight import Subject, Verdict, judge
 from controller.core.redact import Redacted, Scrubber
@@ -91,6 +91,25 @@ def test_a_pdb_that_is_no_identifier_is_never_put_into_a_statement() -> None:
     assert not [sql for sql in session.asked if "DROP" in sql]
 
 
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("ORA-01017: invalid username/password", Denied),
+        ("ORA-28000: the account is locked", Denied),
+        ("DPY-6001: cannot connect (ORA-12514)", Unavailable),
+        ("DPY-6003: cannot connect (ORA-12505)", Unavailable),
+        ("DPY-4011: the database or network closed the connection", OutcomeUnknown),
+    ],
+)
+def test_what_another_login_may_cost_is_told_apart(said: str, fault: type[Exception]) -> None:
+    def refuse(_login: Login, _seconds: float) -> Scripted:
+        raise RuntimeError(f"{said} {PASSWORD}")
+
+    with pytest.raises(fault) as raised:
+        preflight(refuse).look(login("oracle"), ORACLE)
+    assert PASSWORD not in str(raised.value)
+
+
 @pytest.mark.parametrize("pdb", ["ORCLPDB1", "X; DROP USER WMS"])
 def test_tables_of_a_container_that_may_not_be_entered_are_unseen(pdb: str) -> None:
     session = Scripted({"all_log_groups": (0,)})
@@ -123,10 +142,10 @@ def test_a_database_that_is_away_is_unavailable_within_the_deadline(system: str)
         preflight().look(login(system, port), Subject(system))
 
 
-def test_a_listener_that_says_nothing_is_unavailable_within_the_deadline() -> None:
+def test_of_a_listener_that_says_nothing_the_outcome_is_unknown_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = int(server.getsockname()[1])
-        with pytest.raises(Unavailable, match=r"no answer within 1 s|no session"):
+        with pytest.raises(OutcomeUnknown, match=r"no answer within 1 s|no session"):
             preflight(deadline=1.0).look(login("oracle", port), ORACLE)
 
 
@@ -163,3 +182,16 @@ def _found(postgres: Postgres, subject: Subject) -> dict[str, Verdict]:
         password=Redacted(postgres.password),
     )
     return {f.check: f.verdict for f in judge(preflight().look(asked, subject), subject)}
+
+
+def test_a_login_that_a_real_postgresql_refuses_is_denied(postgres: Postgres) -> None:
+    wrong = Login(
+        "postgresql",
+        "127.0.0.1",
+        postgres.port,
+        postgres.dbname,
+        user=Redacted(postgres.user),
+        password=Redacted("never-was-it"),
+    )
+    with pytest.raises(Denied, match="28P01"):
+        preflight().look(wrong, Subject("postgresql"))

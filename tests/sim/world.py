@@ -50,7 +50,7 @@ from controller.loop import Loop, Wake
 from controller.manifests_in_force import Manifests
 from controller.observe import Observer, Scope
 from controller.once import Unrecorded
-from controller.ports import Folder, StateStore, WorkerEvidence
+from controller.ports import Folder, SourcePreflight, StateStore, WorkerEvidence
 from controller.reconciler import ALIVE_RECORD, Reconciler
 from tests.fakes.connect import Clock, FakeConnect, FakeConnectWorld
 from tests.fakes.database import FakeDatabase
@@ -453,6 +453,11 @@ class _Probe(_Port):
         return outcome, message
 
 
+class _Preflight(_Port):
+    def look(self, login: Any, subject: Any) -> Any:
+        return self._effect("Preflight", "", lambda: self._inner.look(login, subject))
+
+
 class _Store(_Port):
     def put(self, key: str, value: Mapping[str, Json], **more: Any) -> Any:
         return self._effect("put", key, lambda: self._inner.put(key, value, **more))
@@ -485,8 +490,10 @@ class Controller:
         files: FakeFiles | None = None,
         leading: Callable[[StateStore, str], Leadership] = lambda _store, _name: Always(),
         evidence: WorkerEvidence | None = None,
+        preflight: SourcePreflight | None = None,
     ) -> None:
         self.world = world
+        self.preflight = preflight
         self.evidence = evidence
         self.name = name
         self.files = files or world.files
@@ -503,7 +510,7 @@ class Controller:
         journal = Journal(store, world.clock, f"controller {self.name}")
         self.manifests = Manifests(_Source(world), lambda _folder: world.revision(), ValueError)
         self.observer = Observer(
-            Scope(world.stage, ROOT),
+            Scope(world.stage, ROOT, preflight=self.preflight is not None),
             manifests=self.manifests,
             connect=connect,
             kafka=lambda _line: kafka,
@@ -519,6 +526,7 @@ class Controller:
             kafka=self.observer.kafka.current,
             files=files,
             probe=_Probe(world, "database", world.database),
+            preflight=self.preflight and _Preflight(world, "database", self.preflight),
             store=store,
             clock=world.clock,
             jitter=lambda: 1.0,

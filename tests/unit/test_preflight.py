@@ -8,15 +8,17 @@ import pytest
 
 from controller.core.preflight import (
     EVERY,
-    Finding,
+    SOON,
+    UNREACHABLE,
     Said,
     Subject,
     Verdict,
     due,
     judge,
-    preflight_value,
+    looked,
     read_findings,
     redo_left,
+    stamped,
 )
 
 FINE, WARNING, FAILING, UNSEEN = Verdict
@@ -168,9 +170,36 @@ def test_it_is_due_once_for_a_secret_version_and_each_day(value: Any, wanted: bo
     assert due(value, "v1", 1_000.5) is wanted
 
 
-def test_what_is_kept_reads_back_and_what_is_foreign_is_left_out() -> None:
-    findings = (Finding("logMode", FAILING, "off", "ALTER ..."), Finding("slot", FINE, "there"))
-    kept = preflight_value("v1", 5.0, findings)
-    assert read_findings(kept) == findings
+def test_what_was_found_reads_back_and_what_is_foreign_is_left_out() -> None:
+    said = Said({**GOOD, "logMode": "NOARCHIVELOG"}, {})
+    assert read_findings(looked("v1", 5.0, said, ORACLE)) == judge(said, ORACLE)
     assert read_findings({"findings": [1, {"verdict": "odd"}, None]}) == ()
     assert read_findings(None) == ()
+
+
+@pytest.mark.parametrize("outcome", ["started", UNREACHABLE])
+def test_a_look_that_was_not_answered_leaves_what_the_last_one_found(outcome: str) -> None:
+    before = looked("v1", 5.0, Said({"logMode": "NOARCHIVELOG"}, {}), ORACLE)
+    after = stamped(before, "v2", 90_000.0, outcome)
+    assert read_findings(after) == read_findings(before)
+    assert FAILING in {finding.verdict for finding in read_findings(after)}
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "pause"),
+    [
+        ({}, None, EVERY),
+        ({"passwordDays": 3.0}, None, EVERY),
+        ({"logMode": "NOARCHIVELOG"}, None, SOON),  # seen to be mended within the hour
+        ({"oldestRedoHours": 5.0}, None, SOON),
+        ({}, UNREACHABLE, SOON),
+        ({"logMode": "NOARCHIVELOG"}, "started", EVERY),  # whatever became of that login
+    ],
+)
+def test_it_is_looked_again_soon_for_what_is_urgent_or_was_not_answered(
+    answers: dict[str, Any], outcome: str | None, pause: float
+) -> None:
+    kept = looked("v1", 1_000.0, Said({**GOOD, **answers}, {}), ORACLE)
+    kept = kept if outcome is None else stamped(kept, "v1", 1_000.0, outcome)
+    assert not due(kept, "v1", 999.0 + pause)
+    assert due(kept, "v1", 1_000.0 + pause)

@@ -10,7 +10,7 @@ from controller.core.action import CheckSource
 from controller.core.decision import Act
 from controller.core.model import ProbeMode
 from controller.core.plan import plan
-from controller.core.preflight import EVERY, preflight_record, preflight_value
+from controller.core.preflight import EVERY, preflight_record, stamped
 from controller.core.preflight_step import preflight_warnings
 from tests import make
 
@@ -24,7 +24,7 @@ def checks(**changes: Any) -> list[CheckSource]:
 def test_a_proved_login_is_used_for_one_look() -> None:
     (check,) = checks()
     assert check.record == preflight_record(make.NAME)
-    assert check.version == str(make.version().key)
+    assert check.version == make.version().key
 
 
 def test_nothing_is_looked_at_where_nobody_asked_for_it() -> None:
@@ -33,7 +33,7 @@ def test_nothing_is_looked_at_where_nobody_asked_for_it() -> None:
 
 def _known(check: CheckSource, age: float, **changes: Any) -> dict[str, Any]:
     at = make.world().now - age
-    value = {**preflight_value(check.version, at, None), **changes}
+    value = {**stamped(None, str(check.version), at), **changes}
     return {"stored": make.memory(**{check.record: value})}
 
 
