@@ -67,6 +67,7 @@ def step(scene: Scene) -> dict[str, Any]:
 
 def test_a_task_that_failed_as_its_session_ended_is_restarted_and_heals(scene: Scene) -> None:
     log = log_of(scene)
+    wait_position(scene)  # a start that ends before it has one finds its own slot in the way
     scene.kill()  # a restart in the midst of it would fail too, and earn a long pause
     _forget_tries(scene)
     assert scene.fail_as_it_starts()
