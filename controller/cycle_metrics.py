@@ -24,7 +24,8 @@ def record_cycle(report: CycleReport, recorder: Recorder, stale_since: float | N
         recorder.fault_seen(system, fault.reason)
     for key, conditions in report.conditions.items():
         for condition in conditions.values():
-            recorder.condition_set(key.kind, key.name, str(condition.type), str(condition.status))
+            named = key.kind, key.name, str(condition.type)
+            recorder.condition_set(*named, str(condition.status), condition.reason)
     for outcome in report.outcomes:
         _record_outcome(recorder, outcome)
     recorder.held_set(held_reasons(report.plan))

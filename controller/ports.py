@@ -59,7 +59,7 @@ class ConnectClient(Protocol):
     def alter_offsets(self, name: str, offsets: Offsets | list[dict[str, Json]]) -> None:
         """Must only alter those of a STOPPED connector without a task; else Conflict `NotStopped`.
 
-        Called for a person only: no plan has it.
+        Called for a person only.
         """
         ...
 
@@ -284,7 +284,9 @@ class Recorder(Protocol):
 
     def fault_seen(self, system: str, reason: str) -> None: ...
 
-    def condition_set(self, kind: str, name: str, condition: str, status: str) -> None: ...
+    def condition_set(
+        self, kind: str, name: str, condition: str, status: str, reason: str
+    ) -> None: ...
 
     def drift_seen(self, kind: str, name: str) -> None: ...
 

@@ -23,6 +23,13 @@ def rate(family: Metric, matchers: str = "") -> str:
     return f"rate({of(family, matchers)}[$__rate_interval])"
 
 
+def reason_of(matchers: str, status: str) -> str:
+    """Select the reasons of those conditions that have this status."""
+    having = of(metric.CONDITION, f'{matchers}, status="{status}"')
+    reasons = of(metric.CONDITION_REASON, matchers)
+    return f"{reasons} and ignoring (reason, status) ({having} == 1)"
+
+
 def streaming(attribute: str) -> str:
     return f"{debezium(attribute)}{{{STREAMING}}}"
 
@@ -168,19 +175,14 @@ CONNECTORS: Final = Board(
                 panel(
                     "Conditions that do not hold",
                     "Synced: as declared. Ready: running. Healthy: getting somewhere. A line is a "
-                    "condition that does not hold; `wmsctl status` has its sentence.",
+                    "condition that does not hold and its reason; `wmsctl status` says more.",
                     (
-                        of(
-                            metric.CONDITION,
-                            'kind="connector", condition!="Stalled", status="False"',
-                        )
-                        + " == 1",
-                        "{{name}} not {{condition}}",
+                        reason_of('kind="connector", condition!="Stalled"', "False"),
+                        "{{name}} not {{condition}}: {{reason}}",
                     ),
                     (
-                        of(metric.CONDITION, 'kind="connector", condition="Stalled", status="True"')
-                        + " == 1",
-                        "{{name}} waits for a person",
+                        reason_of('condition="Stalled"', "True"),
+                        "{{kind}}/{{name}} waits for a person: {{reason}}",
                     ),
                 ),
                 panel(

@@ -55,6 +55,7 @@ ACTIONS_BY_KIND: Final[Mapping[Kind, tuple[str, ...]]] = {
         *_MEMORY,
     ),
     Kind.RESTART: ("Restart", "Stop", *_MEMORY),
+    Kind.RESTORE: ("RestoreOffsets", *_MEMORY),
 }
 # What keeps us from acting although nothing is broken; other reasons join when they are first seen.
 HELD_REASONS: Final = (
@@ -137,6 +138,12 @@ CONDITION: Final = Metric(
     MetricKind.GAUGE,
     "1 for the status that a condition of a resource has, 0 for the other two.",
     ("kind", "name", "condition", "status"),
+)
+CONDITION_REASON: Final = Metric(
+    "wms_condition_reason",
+    MetricKind.GAUGE,
+    "1 for the reason of the status that a condition of a resource has.",
+    ("kind", "name", "condition", "reason"),
 )
 DRIFT: Final = Metric(
     "wms_drift_total",
@@ -247,6 +254,7 @@ METRICS: Final = (
     ACTION_SECONDS,
     FAULTS,
     CONDITION,
+    CONDITION_REASON,
     DRIFT,
     HELD,
     NOT_ACTING,

@@ -44,6 +44,7 @@ class PrometheusRecorder:
         self._families = {family.name: _register(family, registry) for family in METRICS}
         self.failures = self._of(metric.RECORDER_FAILURES)
         self._conditions: dict[tuple[str, str, str], str] = {}
+        self._reasons: dict[tuple[str, str, str], str] = {}
         self._seen: set[tuple[str, str, str]] = set()
         self._revision: tuple[str, str] | None = None
         self._held = set(metric.HELD_REASONS)
@@ -75,9 +76,10 @@ class PrometheusRecorder:
         self._of(metric.FAULTS).labels(system, reason).inc()
 
     @_never_raises
-    def condition_set(self, kind: str, name: str, condition: str, status: str) -> None:
+    def condition_set(self, kind: str, name: str, condition: str, status: str, reason: str) -> None:
         key = (kind, name, condition)
         self._seen.add(key)
+        self._show_reason(key, _printable(reason))
         if self._conditions.get(key) == status:
             return
         for each in STATUSES:
@@ -182,10 +184,21 @@ class PrometheusRecorder:
     def _of(self, family: Metric) -> Any:
         return self._families[family.name]
 
+    def _show_reason(self, key: tuple[str, str, str], reason: str) -> None:
+        """Show the new one before the old one goes, so that a scrape in between sees no gap."""
+        before = self._reasons.get(key)
+        if reason == before:
+            return
+        self._of(metric.CONDITION_REASON).labels(*key, reason).set(1)
+        self._reasons[key] = reason
+        if before is not None:
+            self._of(metric.CONDITION_REASON).remove(*key, before)
+
     def _drop_gone(self) -> None:
         gone = self._conditions.keys() - self._seen
         for key in gone:
             del self._conditions[key]
+            self._of(metric.CONDITION_REASON).remove(*key, self._reasons.pop(key))
             for status in STATUSES:
                 self._of(metric.CONDITION).remove(*key, status)
         left = {(kind, name) for kind, name, _ in self._conditions}

@@ -47,5 +47,5 @@ def _recorder() -> PrometheusRecorder:
     recorder = PrometheusRecorder(CollectorRegistry())
     for number in range(CONNECTORS):
         for kind in ConditionType:
-            recorder.condition_set("connector", f"c-{number}", str(kind), str(Status.TRUE))
+            recorder.condition_set("connector", f"c-{number}", str(kind), str(Status.TRUE), "Any")
     return recorder

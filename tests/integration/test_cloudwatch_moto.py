@@ -20,7 +20,7 @@ def test_what_is_put_is_there_with_its_dimensions(aws_url: str) -> None:
     client = boto3.client("cloudwatch", region_name="us-east-1", endpoint_url=aws_url)
     recorder = PrometheusRecorder(CollectorRegistry())
     for condition in ("Synced", "Ready", "Healthy"):
-        recorder.condition_set("connector", "c", condition, "True")
+        recorder.condition_set("connector", "c", condition, "True", "Any")
     recorder.lag_set(LagReport({"c": Lag(42.0, "", heartbeat_age=7.0)}), {"c"})
     recorder.restarts_set(3, {"c": (0, 0.0)})
     recorder.cycle_ended("ok", 0.1, AT)

@@ -39,7 +39,7 @@ class Told:
     def cycle(self, *conditions: tuple[str, str, str], **lags: float) -> None:
         self.recorder.cycle_started(AT)
         for name, condition, status in conditions:
-            self.recorder.condition_set("connector", name, condition, status)
+            self.recorder.condition_set("connector", name, condition, status, "Any")
         report = LagReport({n: Lag(s, "", heartbeat_age=s / 2) for n, s in lags.items()})
         self.recorder.lag_set(report, lags.keys())
         self.recorder.observation_set({"connect": True}, 0, AT - 30)

@@ -32,7 +32,7 @@ class Scraped:
     def all(self, name: str) -> dict[tuple[str, ...], float]:
         return {tuple(had.values()): v for n, had, v in self.samples() if n == name}
 
-    def cycle(self, *conditions: tuple[str, str, str, str], result: str = "ok") -> None:
+    def cycle(self, *conditions: tuple[str, str, str, str, str], result: str = "ok") -> None:
         self.recorder.cycle_started(100.0)
         for condition in conditions:
             self.recorder.condition_set(*condition)
@@ -44,8 +44,8 @@ def scraped() -> Scraped:
     return Scraped()
 
 
-READY = ("connector", "c", "Ready", "True")
-SYNCED = ("topic", "t", "Synced", "True")
+READY = ("connector", "c", "Ready", "True", "Running")
+SYNCED = ("topic", "t", "Synced", "True", "InSync")
 
 
 def test_it_is_the_recorder_that_the_reconciler_needs(scraped: Scraped) -> None:
@@ -93,13 +93,21 @@ def test_only_a_cycle_without_a_fault_is_a_success(
 
 def test_exactly_one_status_of_a_condition_holds(scraped: Scraped) -> None:
     for status in ("True", "Unknown", "False"):
-        scraped.cycle(("connector", "c", "Ready", status))
+        scraped.cycle(("connector", "c", "Ready", status, "Any"))
         held = {
             had["status"]: value
             for name, had, value in scraped.samples()
             if name == "wms_condition"
         }
         assert held == {each: float(each == status) for each in ("True", "False", "Unknown")}
+
+
+def test_a_condition_has_one_reason_and_the_newest(scraped: Scraped) -> None:
+    for reason in ("LoginRefused", "LoginRefused", "Starting", "Running", "half \udc80"):
+        scraped.cycle(("connector", "c", "Healthy", "False", reason))
+        shown = scraped.all("wms_condition_reason")
+        told = reason.replace("\udc80", "?")
+        assert shown == {("Healthy", "connector", "c", told): 1}
 
 
 def test_a_resource_that_is_gone_leaves_no_series(scraped: Scraped) -> None:
