@@ -332,4 +332,3 @@ class Applier:
             record = probe_record(action.version, action.login.address)
             self._store.put(record, count_look(self._value(record)))
         self._store.put(action.record, stamped(before, str(action.version), now, outcome))
-
