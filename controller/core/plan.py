@@ -151,7 +151,7 @@ def _keep_pace(
     for step in steps:
         if step.key == step.standing.key:
             yield from keep_drift(step.decision, step.standing)
-    yield from keep_phase(world.offsets, world.records, world.now)
+    yield from keep_phase(world.connectors, world.offsets, world.records, world.now)
     yield from keep_idle(idle, world.records)
 
 

@@ -21,11 +21,14 @@ from controller.core.model import (
     ObservedConnector,
     Offsets,
     Records,
+    Snapshot,
     Unknown,
+    connector_key,
 )
 from controller.core.risk import worst
 
 _WORKING: Final = ("RUNNING", "PAUSED")  # a paused task keeps its snapshot
+_PREFIX: Final = "snapshot/"
 _NO: Final = (None, False, "", "false")
 _LOST: Final = "the snapshot that runs now is given up and begins again with its first table"
 
@@ -43,7 +46,7 @@ SnapshotPhase: TypeAlias = "Phase | Unknown"
 
 
 def snapshot_record(name: str) -> str:
-    return f"snapshot/{name}"
+    return f"{_PREFIX}{name}"
 
 
 def phase_of(
@@ -122,14 +125,32 @@ def wait_for_phase(phase: SnapshotPhase, act: Act) -> Wait:
 
 
 def keep_phase(
-    offsets: Mapping[str, Offsets | Unknown], records: Records, now: float
+    connectors: Snapshot[ObservedConnector],
+    offsets: Mapping[str, Offsets | Unknown],
+    records: Records,
+    now: float,
 ) -> Iterator[Remember | Forget]:
-    """Remember that a snapshot has ended, and forget it as soon as offsets say otherwise."""
+    """Remember that a snapshot has ended; forget it as soon as that may be so no more.
+
+    The offsets of one that is gone or STOPPED may be deleted unseen, and it may be back at work.
+    """
+    for record in sorted(records):
+        name = record.removeprefix(_PREFIX)
+        if name != record and _may_lose_offsets(connectors.get(connector_key(name))):
+            yield Forget(record)
     for name, seen in sorted(offsets.items()):
         record = snapshot_record(name)
-        if not isinstance(seen, tuple):
+        idle = _may_lose_offsets(connectors.get(connector_key(name)))
+        if idle or not isinstance(seen, tuple):
             continue
         if has_ended(seen) and record not in records:
             yield Remember(record, {"at": now})
         if not has_ended(seen) and record in records:
             yield Forget(record)
+
+
+def _may_lose_offsets(observed: ObservedConnector | Absent | Unknown) -> bool:
+    """Connect deletes and alters offsets of a STOPPED connector only; gone, it may be made anew."""
+    if isinstance(observed, Unknown):
+        return False
+    return isinstance(observed, Absent) or observed.state == "STOPPED"

@@ -90,13 +90,32 @@ def test_what_is_absent_or_captures_nothing_takes_no_snapshot() -> None:
     assert phase_of(lines, RUNNING, (), {}) is Phase.NONE
 
 
+def kept(offsets: Offsets | Unknown, records: Any, *seen: Any) -> list[Any]:
+    return list(keep_phase(make.snapshot(*seen), {make.NAME: offsets}, records, make.NOW))
+
+
 def test_the_end_of_a_snapshot_is_remembered_once_and_forgotten_with_its_offsets() -> None:
-    name, now = make.NAME, make.NOW
-    assert list(keep_phase({name: STREAMING}, {}, now)) == [Remember(RECORD, {"at": now})]
-    assert list(keep_phase({name: STREAMING}, DONE, now)) == []
-    assert list(keep_phase({name: SNAPSHOT}, DONE, now)) == [Forget(RECORD)]
-    assert list(keep_phase({name: ()}, DONE, now)) == [Forget(RECORD)]
-    assert list(keep_phase({name: AWAY}, DONE, now)) == []
+    assert kept(STREAMING, {}, RUNNING) == [Remember(RECORD, {"at": make.NOW})]
+    assert kept(STREAMING, DONE, RUNNING) == []
+    assert kept(SNAPSHOT, DONE, RUNNING) == [Forget(RECORD)]
+    assert kept((), DONE, RUNNING) == [Forget(RECORD)]
+    assert kept(AWAY, DONE, RUNNING) == []
+
+
+@pytest.mark.parametrize("seen", [(), (make.observed_connector(state="STOPPED"),)])
+def test_the_end_of_a_snapshot_is_forgotten_where_its_offsets_may_be_lost_unseen(
+    seen: Any,
+) -> None:
+    assert kept(STREAMING, DONE, *seen) == [Forget(RECORD)]
+    assert kept(STREAMING, {}, *seen) == []
+
+
+def test_a_connect_that_is_away_lets_no_end_of_a_snapshot_be_forgotten() -> None:
+    assert list(keep_phase(make.snapshot(fault=make.AWAY), {}, DONE, make.NOW)) == []
+
+
+def test_a_paused_task_keeps_the_end_of_its_snapshot() -> None:
+    assert kept(STREAMING, DONE, make.observed_connector(state="PAUSED")) == []
 
 
 PUT = Act(
@@ -220,3 +239,14 @@ def test_what_begins_a_new_snapshot_forgets_the_end_of_the_old_one() -> None:
         assert Forget(RECORD) in act.actions
     else:
         pytest.fail(f"{act.reason}: {act.message}")
+
+
+def test_one_that_others_made_anew_runs_a_snapshot_though_the_old_one_had_ended() -> None:
+    """Gone in one cycle, back without offsets in the next: a repair must not bounce it."""
+    gone = plan(make.world(connectors=make.snapshot()))
+    forgotten = {m.key for m in gone.memory if isinstance(m, Forget)}
+    assert RECORD in forgotten
+    left = {k: v for k, v in make.memory().items() if k not in forgotten}
+    back = make.world(connectors=make.snapshot(DRIFTED), stored=left, offsets={make.NAME: SNAPSHOT})
+    assert offsets_due(back) == (make.NAME,)
+    assert reason_of(back) == "SnapshotRunning"
