@@ -125,12 +125,11 @@ def _create(desired: DesiredConnector, memory: ConnectorMemory, around: Surround
             ]
         ),
     )
-    if around.rivals:
+    if around.rivals:  # with nothing held, or what else is dangerous in it could be accepted
         return Stall(
             "PrefixInUse",
             f"{', '.join(around.rivals)} has its topic prefix or schema history: two connectors "
             "would write into one history; delete the other one first",
-            held=create,
         )
     if around.missing:
         return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}", held=create)

@@ -25,6 +25,7 @@ from controller.core.connector import IMMUTABLE
 from controller.core.connector_memory import stopped_record
 from controller.core.decision import Act, Decision, Stall
 from controller.core.model import (
+    ABSENT,
     Absent,
     Acceptance,
     Json,
@@ -32,31 +33,74 @@ from controller.core.model import (
     ObservedTopic,
     Record,
     ResourceKey,
+    Snapshot,
+    connector_key,
     topic_key,
 )
 from controller.core.plan import actions_of, plan
+from controller.core.reference import parse_template
 from controller.core.stage import MARK_KEY
 from controller.core.step import Step
 from controller.core.world import World
 from tests import make
-from tests.property.test_plan import DATA, HISTORY, worlds
+from tests.property.test_plan import DATA, HISTORY, V1, V2, worlds
 
 LAW: Final = settings(max_examples=80, deadline=None)
 FULL: Final = {make.NAME: frozenset({DATA})}
+ALONE: Final[Snapshot[Any]] = Snapshot(
+    {connector_key(make.NAME): ABSENT}
+)  # nobody is there, or a rival only
+RIVAL: Final[Snapshot[Any]] = Snapshot(
+    {
+        connector_key(make.NAME): ABSENT,
+        connector_key("rival"): make.observed_connector(
+            {**make.rendered(), "name": "rival"}, name="rival"
+        ),
+    }
+)
 NEW_TABLES: Final = "APP.ORDERS,APP.NEW"
-COSTLY_KEYS: Final = ("table.include.list", "database.hostname", "database.port", "database.url")
+TOLERANCE: Final = "errors.tolerance"
+COSTLY_KEYS: Final = (
+    TOLERANCE,
+    "table.include.list",
+    "database.hostname",
+    "database.port",
+    "database.url",
+)
+
+
+CALM: Final[Mapping[str, Any]] = {  # or too much is in the way of what could be done
+    "cluster_id": "cluster-1",
+    "stored": make.memory(),
+    "secrets": {"dbInfo": make.secret(), "brokerString": make.broker_secret()},
+    "disk": make.disk(V1.key, V2.key),
+}
 
 
 @st.composite
 def risky_worlds(draw: st.DrawFn) -> World:
     """Worlds as ever, in which there often is something to lose."""
-    world = draw(worlds())
+    world = draw(st.one_of(worlds(), worlds(**CALM)))
     changes: dict[str, Any] = {
+        "connectors": draw(st.sampled_from([world.connectors, ALONE, RIVAL])),
         "filled": draw(st.sampled_from([world.filled, FULL])),
         "neighbours": draw(st.sampled_from([None, frozenset[str](), frozenset({"other"})])),
         "connect_cluster": draw(st.sampled_from([None, "cluster-1", "cluster-1", "cluster-2"])),
     }
-    return replace(world, **changes)
+    world = replace(world, **changes)
+    return _tolerant(world) if draw(st.booleans()) else world
+
+
+def _tolerant(world: World) -> World:
+    """Declare what drops records, so that a connector is not simply created."""
+    if world.revision is None:
+        return world
+    template = parse_template("all")
+    connectors = tuple(
+        replace(one, config={**one.config, TOLERANCE: template})
+        for one in world.revision.connectors
+    )
+    return replace(world, revision=replace(world.revision, connectors=connectors))
 
 
 def costs(world: World) -> Iterator[tuple[ResourceKey, Action]]:
@@ -81,7 +125,7 @@ def _costs(action: Action, key: ResourceKey, world: World) -> bool:
         case PutConfig():
             return _changes_what_is_read(action, world)
         case CreateConnector():
-            return action.config.get("errors.tolerance") == "all"
+            return action.config.get(TOLERANCE) == "all"
         case _:
             return False
 

@@ -88,9 +88,13 @@ def test_what_it_needs_is_waited_for_before_it_is_created() -> None:
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_no_connector_is_created_beside_one_with_its_prefix(protected: bool) -> None:
-    decision = stall(decided(observed=ABSENT, rivals=("old",), protected=protected))
-    assert decision.reason == "PrefixInUse"
+@pytest.mark.parametrize("dangers", [{}, {"errors_tolerance": "all"}])
+def test_no_connector_is_created_beside_one_with_its_prefix_and_nobody_can_accept_that(
+    protected: bool, dangers: Any
+) -> None:
+    desired = make.desired_connector(**dangers)
+    decision = stall(decided(desired, ABSENT, rivals=("old",), protected=protected))
+    assert (decision.reason, decision.held) == ("PrefixInUse", None)
 
 
 def test_rivals_share_the_prefix_or_the_history_and_are_never_the_connector_itself() -> None:
