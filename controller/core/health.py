@@ -1,8 +1,8 @@
 """Whether a connector gets anywhere: Connect's RUNNING alone says nothing about it.
 
 Asked are, in this order: what Connect itself calls failed, what it leaves without a task, topics
-that its producer waits for, what the worker's log tells of it, and whether its offsets move. What
-could not be seen is said, and is never taken for good news.
+that its producer waits for, what the worker's log tells of it, whether its offsets move, and
+whether heartbeats come. What could not be seen is said, and is never taken for good news.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from controller.core.login_stop import read_stop
 from controller.core.model import Absent, ConnectorManifest, ObservedConnector, RunState, Unknown
 from controller.core.progress import Progress
 from controller.core.restart_case import ailment_in, bounced_until
+from controller.core.silence import heartbeat_interval, silent_for
 from controller.core.snapshot_phase import has_ended
 from controller.core.tries import read_tries, utc
 from controller.core.world import World
@@ -34,7 +35,6 @@ UNASSIGNED_LIMIT: Final = 330.0
 START_LIMIT: Final = 60.0
 FROZEN_LIMIT: Final = 900.0  # seconds without a move of an offset that heartbeats would move
 MOVED_LATELY: Final = 600.0  # seconds for which a move stands in for a log that is not seen
-HEARTBEAT_KEY: Final = "heartbeat.interval.ms"
 HEARTBEAT_QUERY_KEY: Final = "heartbeat.action.query"
 _WANTED: Final = {RunState.PAUSED: "PAUSED", RunState.STOPPED: "STOPPED"}
 
@@ -78,6 +78,7 @@ class _Patient:
             or self._started_anew()
             or self._frozen()
             or self._without_kafka()
+            or self._silent()
         )
         return told or self._running()
 
@@ -217,10 +218,20 @@ class _Patient:
         said = f"RUNNING, but Kafka does not answer us, so nothing is known: {fault.message}"
         return Status.UNKNOWN, "KafkaUnreachable", said
 
+    def _silent(self) -> Verdict | None:
+        silent = silent_for(self.observed, self.world)
+        if silent is None:
+            return None
+        return _ill(
+            "HeartbeatSilent",
+            f"RUNNING, but neither a heartbeat nor a row has come since "
+            f"{utc(self.world.now - silent)}: it captures nothing. Look at the worker's log around "
+            "that time; a restart of the task is safe",
+        )
+
     def _must_move(self) -> bool:
         """Whether heartbeats move the offset of a source in which nobody writes."""
-        beats = self.observed.config.get(HEARTBEAT_KEY, "0")
-        if not beats.isascii() or not beats.isdigit() or int(beats) == 0:
+        if not heartbeat_interval(self.observed):
             return False
         if HEARTBEAT_QUERY_KEY in self.observed.config:
             return True

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from controller.core.health import (
     UNASSIGNED_LIMIT,
     judge_health,
 )
+from controller.core.lag import Lag, Sign, TopicLag
 from controller.core.lag_report import LagReport, ObservedContainer
 from controller.core.model import (
     ABSENT,
@@ -29,6 +31,7 @@ from controller.core.model import (
 )
 from controller.core.plan import plan
 from controller.core.progress import Progress
+from controller.core.silence import SILENT_LIMIT
 from controller.core.world import World
 from tests import make
 
@@ -234,6 +237,71 @@ def test_offsets_of_postgresql_may_rest_where_nobody_writes_unless_a_query_does(
     assert judge_health(manifest, rests, world)[1] == "Running"
     writes = make.observed_connector({**config, "heartbeat.action.query": "UPDATE beat SET at = 1"})
     assert judge_health(manifest, writes, world)[1] == "OffsetsFrozen"
+
+
+BEATS: Mapping[str, str] = {**make.rendered(), "heartbeat.interval.ms": "2000"}
+LONG = SILENT_LIMIT + 1.0
+
+
+def silent_world(**changes: Any) -> dict[str, Any]:
+    """Tell of one that runs for long, whose newest heartbeat is too old."""
+    lag = Lag(LONG, "", LONG, {"t": TopicLag(LONG, LONG)}, frozenset(Sign))
+    return {
+        "lag": LagReport({make.NAME: replace(lag, **changes)}),
+        "progress": {make.NAME: Progress((), make.NOW, make.NOW)},
+        "states_since": {make.NAME: make.NOW - LONG},
+    }
+
+
+@pytest.mark.parametrize("class_name", [make.ORACLE, "io.debezium.connector.postgresql.X"])
+def test_one_whose_heartbeats_fell_silent_is_ill_whatever_its_class(class_name: str) -> None:
+    world = make.world(**silent_world())
+    manifest = make.connector_manifest(connector_class=class_name)
+    status, reason, message = judge_health(manifest, make.observed_connector(BEATS), world)
+    assert (status, reason) == (Status.FALSE, "HeartbeatSilent")
+    assert "neither a heartbeat nor a row" in message
+
+
+def test_one_that_never_wrote_anything_is_ill_once_it_ran_for_long() -> None:
+    never = silent_world(heartbeat_age=None, topics={"t": TopicLag(None, None)})
+    assert judge(make.observed_connector(BEATS), **never)[1] == "HeartbeatSilent"
+    just = {**never, "states_since": {make.NAME: make.NOW - SILENT_LIMIT + 1}}
+    assert judge(make.observed_connector(BEATS), **just)[1] == "Running"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        silent_world(heartbeat_age=SILENT_LIMIT - 1),
+        silent_world(topics={"t": TopicLag(1.0, 1.0)}),
+        silent_world(seen=frozenset()),
+        {**silent_world(), "states_since": {}},
+        {**silent_world(), "lag": LagReport()},
+        {**silent_world(), "progress": {make.NAME: SEEN}},
+        {
+            **silent_world(),
+            "progress": {
+                make.NAME: Progress(
+                    ({"partition": {}, "offset": {"scn": "1", "snapshot": "INITIAL"}},),
+                    make.NOW,
+                    make.NOW,
+                )
+            },
+        },
+    ],
+    ids=["beats", "rows", "unseen", "started", "nobody looked", "offsets moved", "snapshot"],
+)
+def test_any_other_sign_of_life_or_none_that_could_be_seen_is_no_silence(
+    changes: dict[str, Any],
+) -> None:
+    assert judge(make.observed_connector(BEATS), **changes)[1] == "Running"
+
+
+def test_silence_is_told_against_the_interval_of_the_heartbeats() -> None:
+    slow = make.observed_connector({**BEATS, "heartbeat.interval.ms": "400000"})
+    none = make.observed_connector({**BEATS, "heartbeat.interval.ms": "0"})
+    assert judge(slow, **silent_world())[1] == "Running"
+    assert judge(none, **silent_world())[1] == "Running"
 
 
 @pytest.mark.parametrize(
