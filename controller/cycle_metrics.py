@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from controller.apply import Applied, Outcome
 from controller.core.action import is_own
 from controller.core.decision import Act, Difference, Stall, Wait
-from controller.core.idle import is_active
+from controller.core.idle import is_active, is_suspended
 from controller.core.model import Kind, RunState, Unknown
 from controller.core.plan import Plan
 from controller.core.restart_case import restart_counts
@@ -30,6 +30,9 @@ def record_cycle(report: CycleReport, recorder: Recorder, stale_since: float | N
         _record_outcome(recorder, outcome)
     recorder.held_set(held_reasons(report.plan))
     recorder.idle_set(idle_ages(report))
+    recorder.suspended_set(
+        {(key.kind, key.name): is_suspended(key, report.idle) for key in report.conditions}
+    )
     recorder.active_set(is_active(report.world))
     recorder.observation_set(
         _answered(report.world),

@@ -296,6 +296,10 @@ class Recorder(Protocol):
         """Must take the age in seconds of every reason that there is, and set the others to 0."""
         ...
 
+    def suspended_set(self, resources: Mapping[tuple[str, str], bool]) -> None:
+        """Must take every declared resource, by kind and name, and forget the others."""
+        ...
+
     def active_set(self, active: bool) -> None:
         """Must show whether this controller is entitled to act."""
         ...

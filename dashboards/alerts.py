@@ -34,24 +34,26 @@ def condition(kind: str, status: str) -> str:
     return labelled(metric.CONDITION.name, kind="connector", condition=kind, status=status)
 
 
-ASKED: Final = f'{metric.NOT_ACTING.name}{{reason=~"Suspended|Frozen"}} > 0'
-# What a person suspended or froze has its own alert; another stage's word is none here.
-MUTED: Final = f"unless on (stage) ({ASKED})"
+SUSPENDED: Final = f"{labelled(metric.SUSPENDED.name, kind='connector')} == 1"
+# What a person left alone has its own alert; a word on another resource or stage is none here.
+MUTED: Final = f"unless on (stage, name) ({SUSPENDED})"
 
 
 def _asked(**labels: str) -> Mapping[str, str]:
-    return {labelled(metric.NOT_ACTING.name, reason="Suspended", **labels): "60+60x40"}
+    return {labelled(metric.SUSPENDED.name, **{**CONNECTOR, **labels}): "1x40"}
 
 
-def _muted(sample: Sample) -> Sample:
-    """Make the same case while a person asked for quiet."""
-    return Sample({**sample.series, **_asked()}, sample.after, None)
-
-
-def _muted_elsewhere(family: Metric, ill: str, labels: Mapping[str, str], after: str) -> Sample:
-    """Make the same case while a person asked for quiet in another stage of the workspace."""
+def _muted(family: Metric, ill: str, labels: Mapping[str, str], after: str) -> tuple[Sample, ...]:
+    """Make the same case while a person asked for quiet: for this connector, and for others."""
+    series = {labelled(family.name, **labels): ill}
     here = {**labels, "stage": "production"}
-    return Sample({labelled(family.name, **here): ill, **_asked(stage="main")}, after, here)
+    there = {labelled(family.name, **here): ill}
+    return (
+        Sample({**series, **_asked()}, after, None),
+        Sample({**series, **_asked(name="another")}, after, labels),
+        Sample({**series, **_asked(kind="topic")}, after, labels),
+        Sample({**there, **_asked(stage="main")}, after, here),
+    )
 
 
 def _shown(attribute: str) -> Metric:
@@ -98,7 +100,7 @@ def _cases(
     """Make the case that rings, the same while a person asked for quiet, and one that is well."""
     series = labelled(family.name, **labels)
     rings = Sample({series: ill}, after, labels)
-    quiet = (_muted(rings), _muted_elsewhere(family, ill, labels, after)) if muted else ()
+    quiet = _muted(family, ill, labels, after) if muted else ()
     return (rings, *quiet, Sample({series: well}, after, None))
 
 

@@ -78,6 +78,11 @@ def is_active(world: World) -> bool:
     return world.not_leader is None and world.observe_only is None
 
 
+def is_suspended(key: ResourceKey, idle: Iterable[Idle]) -> bool:
+    """Whether a person's word leaves this resource alone: its own, or one for all of the stage."""
+    return any((one.reason, one.key) in (("Suspended", key), ("Frozen", None)) for one in idle)
+
+
 _Found: TypeAlias = "tuple[str, ResourceKey | None, str, float | None]"
 
 

@@ -166,6 +166,12 @@ NOT_ACTING: Final = Metric(
     _each(IDLE_REASONS),
     unit="seconds",
 )
+SUSPENDED: Final = Metric(
+    "wms_suspended",
+    MetricKind.GAUGE,
+    "1 while a suspension or a freeze leaves this resource alone, which mutes its alarms, else 0.",
+    ("kind", "name"),
+)
 ACTIVE: Final = Metric(
     "wms_active",
     MetricKind.GAUGE,
@@ -258,6 +264,7 @@ METRICS: Final = (
     DRIFT,
     HELD,
     NOT_ACTING,
+    SUSPENDED,
     ACTIVE,
     ORPHANS,
     REVISION,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -116,7 +116,9 @@ class Teller:
         yield Datum(told.SECRET_FALLBACK, reading.total(metric.SECRET_FALLBACKS))
 
     def _of_connectors(self, reading: Reading) -> Iterator[Datum]:
-        """Tell each connector's number, and the worst of them as the stage's."""
+        """Tell each connector's number, and as the stage's the worst of those not suspended."""
+        asked = reading.of(metric.SUSPENDED, kind="connector")
+        quiet = frozenset(had["name"] for had, value in asked if value)
         for what, condition in _CONDITIONS:
             bad = {
                 had["name"]: value
@@ -124,9 +126,10 @@ class Teller:
                     metric.CONDITION, kind="connector", condition=condition, status="False"
                 )
             }
-            yield from _each(what, bad)
-        yield from _each(told.LAG, reading.by_name(lag_metric.LAG))
-        yield from _each(told.HEARTBEAT_AGE, reading.by_name(lag_metric.HEARTBEAT_AGE))
+            yield from _each(what, bad, quiet=quiet)
+        yield from _each(told.LAG, reading.by_name(lag_metric.LAG), quiet=quiet)
+        heartbeats = reading.by_name(lag_metric.HEARTBEAT_AGE)
+        yield from _each(told.HEARTBEAT_AGE, heartbeats, quiet=quiet)
         tried = reading.by_name(metric.RESTARTS_TRIED)
         more = {name: max(0.0, n - self._tried.get(name, 0.0)) for name, n in tried.items()}
         self._tried = tried
@@ -141,9 +144,14 @@ class Teller:
 
 
 def _each(
-    what: Published, values: Mapping[str, float], none: float | None = None
+    what: Published,
+    values: Mapping[str, float],
+    none: float | None = None,
+    quiet: Collection[str] = (),
 ) -> Iterator[Datum]:
-    worst = max(values.values(), default=none)
+    """Let no `quiet` one be the worst: the stage's number is what the alarms watch."""
+    none = 0.0 if values else none  # all of them are quiet
+    worst = max((value for name, value in values.items() if name not in quiet), default=none)
     if worst is not None:
         yield Datum(what, worst)
     for name, value in sorted(values.items()):

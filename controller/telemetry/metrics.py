@@ -49,6 +49,7 @@ class PrometheusRecorder:
         self._revision: tuple[str, str] | None = None
         self._held = set(metric.HELD_REASONS)
         self._tried: set[str] = set()
+        self._suspended: set[tuple[str, str]] = set()
         self._lags: set[tuple[str, tuple[str, ...]]] = set()
 
     @_never_raises
@@ -103,6 +104,14 @@ class PrometheusRecorder:
     def idle_set(self, ages: Mapping[str, float]) -> None:
         for reason in metric.IDLE_REASONS:
             self._of(metric.NOT_ACTING).labels(reason).set(ages.get(reason, 0.0))
+
+    @_never_raises
+    def suspended_set(self, resources: Mapping[tuple[str, str], bool]) -> None:
+        for named, quiet in resources.items():
+            self._of(metric.SUSPENDED).labels(*named).set(1 if quiet else 0)
+        for gone in self._suspended - resources.keys():
+            self._of(metric.SUSPENDED).remove(*gone)
+        self._suspended = set(resources)
 
     @_never_raises
     def active_set(self, active: bool) -> None:

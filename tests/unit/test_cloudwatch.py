@@ -79,6 +79,17 @@ def test_the_stage_is_as_bad_as_its_worst_connector(told: Told) -> None:
     assert (values["NotReady", None], values["NotReady", "a"], values["NotReady", "b"]) == (1, 0, 1)
 
 
+def test_one_that_is_suspended_is_told_and_rings_no_alarm_of_the_stage(told: Told) -> None:
+    told.cycle(("a", "Ready", "False"), ("b", "Ready", "False"), a=900.0, b=40.0)
+    told.recorder.suspended_set({("connector", "a"): True, ("topic", "b"): True})
+    values = told.values()
+    assert (values["Lag", None], values["Lag", "a"], values["HeartbeatAge", None]) == (40, 900, 20)
+    assert (values["NotReady", None], values["NotReady", "a"]) == (1, 1)
+    told.recorder.suspended_set({("connector", "a"): True, ("connector", "b"): True})
+    values = told.values()
+    assert (values["Lag", None], values["NotReady", None], values["NotReady", "b"]) == (0, 0, 1)
+
+
 def test_a_lag_that_is_not_known_is_not_told(told: Told) -> None:
     told.cycle(*ALL)
     assert not [name for name, _ in told.values() if name in {"Lag", "HeartbeatAge"}]

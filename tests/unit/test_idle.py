@@ -10,7 +10,15 @@ import pytest
 
 from controller.core.action import Forget, Remember
 from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, suspend_record
-from controller.core.idle import IDLE_REASONS, LEFT_ALONE, Idle, ending, ends_soon, is_active
+from controller.core.idle import (
+    IDLE_REASONS,
+    LEFT_ALONE,
+    Idle,
+    ending,
+    ends_soon,
+    is_active,
+    is_suspended,
+)
 from controller.core.model import Json, Manage, Record, Unknown, connector_key
 from controller.core.pace import idle_record, pace_record
 from controller.core.plan import plan
@@ -159,6 +167,22 @@ def test_one_is_active_unless_a_fault_or_another_keeps_it_from_acting(
     world: World, active: bool
 ) -> None:
     assert is_active(world) is active
+
+
+@pytest.mark.parametrize(("world", "connector", "topic"), [
+    (make.world(), False, False),
+    (declared(suspend=True), True, False),
+    (make.world(**stored(**{suspend_record(KEY): {"reason": "dba"}})), True, False),
+    (make.world(**FROZEN), True, True),
+    (declared(manage=Manage.OBSERVE), False, False),
+    (make.world(not_leader="another leads"), False, False),
+])  # fmt: skip
+def test_a_person_s_word_leaves_alone_what_it_is_about(
+    world: World, connector: bool, topic: bool
+) -> None:
+    idle = plan(world).idle
+    assert is_suspended(KEY, idle) is connector
+    assert is_suspended(make.topic().key, idle) is topic
 
 
 def test_standing_by_is_no_reason_that_rings_by_its_age() -> None:

@@ -166,6 +166,13 @@ def test_a_reason_that_holds_nothing_any_more_is_zero_and_stays(scraped: Scraped
     assert scraped.value("wms_held", reason="SecretMissing") == 0
 
 
+def test_of_each_resource_it_is_shown_whether_it_is_left_alone(scraped: Scraped) -> None:
+    scraped.recorder.suspended_set({("connector", "c"): True, ("topic", "t"): False})
+    assert scraped.all("wms_suspended") == {("connector", "c"): 1, ("topic", "t"): 0}
+    scraped.recorder.suspended_set({("connector", "c"): False})
+    assert scraped.all("wms_suspended") == {("connector", "c"): 0}
+
+
 def test_one_revision_is_in_force(scraped: Scraped) -> None:
     scraped.recorder.revision_set("abc123", None)
     scraped.recorder.revision_set("def456", "0badcafe")
