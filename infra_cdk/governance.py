@@ -38,15 +38,19 @@ class IamGovernance:
 
 def govern(app: cdk.App, config: FullEnvironmentConfig) -> None:
     cdk.Aspects.of(app).add(IamGovernance(config.iam_path, config.iam_permissions_boundary))
-    tags = {
+    for key, value in stage_tags(config).items():
+        cdk.Tags.of(app).add(key, value)
+
+
+def stage_tags(config: FullEnvironmentConfig) -> dict[str, str]:
+    """Say whose it is, on resources and on the stacks themselves: pipelines read the stacks'."""
+    return {
         "Project": "wms-connector",
         STAGE_TAG: config.stage.name,
         REPOSITORY_TAG: config.source.repository,
         BRANCH_TAG: config.source.branch,
         DEBEZIUM_TAG: debezium_version(),
     }
-    for key, value in tags.items():
-        cdk.Tags.of(app).add(key, value)
 
 
 def removal_policy(config: FullEnvironmentConfig) -> cdk.RemovalPolicy:
@@ -61,4 +65,6 @@ def stack_arguments(config: FullEnvironmentConfig, name: str) -> dict[str, objec
         "synthesizer": cdk.DefaultStackSynthesizer(qualifier=QUALIFIER),
         "termination_protection": config.stage.named,
         "analytics_reporting": False,
+        # Tags.of() reaches resources only: cdk.json has explicitStackTags on.
+        "tags": stage_tags(config),
     }

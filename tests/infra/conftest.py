@@ -28,6 +28,12 @@ class Synthesized:
     connector: Mapping[str, Any]
     folder: Path
 
+    def stack_tags(self, name: str) -> Mapping[str, str]:
+        """Read what the CDK's CLI writes on the stack when it deploys it."""
+        artifact = json.loads((self.folder / "manifest.json").read_text())["artifacts"][name]
+        tags: Mapping[str, str] = artifact["properties"].get("tags", {})
+        return tags
+
     def of_type(self, kind: str) -> dict[str, Mapping[str, Any]]:
         return {
             f"{name}/{key}": resource

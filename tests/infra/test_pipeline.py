@@ -69,10 +69,14 @@ def cloudformation(moto: str) -> Iterator[Any]:
 
 def deploy(cloudformation: Any, name: str, stage: str, branch: str) -> None:
     tags = {"wms:repository": REPOSITORY, "wms:branch": branch, "wms:stage": stage}
+    write(cloudformation, name, tags)
+
+
+def write(cloudformation: Any, name: str, tags: Mapping[str, str]) -> None:
     cloudformation.create_stack(
         StackName=name,
         TemplateBody=EMPTY,
-        Tags=[{"Key": k, "Value": v} for k, v in tags.items()],
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )
 
 
@@ -121,6 +125,20 @@ def test_stacks_are_found_by_their_whole_name(cloudformation: Any) -> None:
         deploy(cloudformation, f"wms-alerts-{stage}", stage, stage)
     found = [s["StackName"] for s in find_stacks(cloudformation, Stage("feat-x"))]
     assert sorted(found) == ["wms-alerts-feat-x", "wms-connector-feat-x"]
+
+
+def test_the_next_deploy_knows_the_stage_by_what_this_one_writes(
+    branch: Synthesized, moto: str, cloudformation: Any
+) -> None:
+    for name in ("wms-alerts-feat-x", "wms-connector-feat-x"):
+        write(cloudformation, name, branch.stack_tags(name))
+    own = ("--stage", "feat-x", "--repository", "example/wms-connector")
+    assert run("owner", *own, "--branch", "feat-x", endpoint=moto).returncode == 0
+    another = ("--stage", "feat-x", "--repository", "example/fork")
+    refused = run("owner", *another, "--branch", "feat-x", endpoint=moto)
+    assert "belongs to branch feat-x of example/wms-connector" in refused.stderr
+    orphans = find_orphans(cloudformation, "example/wms-connector", ["main"])
+    assert [branch for _, branch in orphans] == ["feat-x", "feat-x"]
 
 
 # --- Debezium -----------------------------------------------------------------------------------

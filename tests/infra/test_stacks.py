@@ -17,6 +17,7 @@ from controller.core.stage import Stage
 from devstack.environment import inherited
 from infra_cdk.alarms import RULES
 from infra_cdk.environment_config import get_environment_config
+from infra_cdk.jars import debezium_version
 from tests.infra.conftest import EXAMPLE, STAGES, Synthesized
 from tests.infra.template import flat, resources
 
@@ -149,6 +150,17 @@ def test_everything_says_whose_it_is(made: Synthesized) -> None:
             assert tags["wms:stage"] == made.stage
             assert tags["wms:repository"] == "example/wms-connector"
             assert tags["wms:branch"] == made.stage
+
+
+def test_the_stacks_themselves_say_whose_they_are(made: Synthesized) -> None:
+    for name in (f"wms-alerts-{made.stage}", f"wms-connector-{made.stage}"):
+        assert made.stack_tags(name) == {
+            "Project": "wms-connector",
+            "wms:stage": made.stage,
+            "wms:repository": "example/wms-connector",
+            "wms:branch": made.stage,
+            "wms:debezium": debezium_version(),
+        }
 
 
 # --- data ---------------------------------------------------------------------------------------
