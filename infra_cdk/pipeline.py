@@ -85,6 +85,13 @@ def all_stacks(cloudformation: Any) -> list[Mapping[str, Any]]:
 # --- Debezium -----------------------------------------------------------------------------------
 
 
+def deployed_debezium(stage: Stage, stacks: Iterable[Mapping[str, Any]]) -> str | None:
+    """Read the version off the stack that runs it: the other one is deployed first."""
+    name = AwsNames(stage).connector_stack
+    found = (tags_of(s).get(DEBEZIUM_TAG) for s in stacks if s["StackName"] == name)
+    return next(found, None)
+
+
 def check_debezium(deployed: str | None, wanted: str, *, exported: bool) -> bool:
     """Tell whether a failed deployment may go back by itself; refuse to go back over a minor.
 
@@ -223,8 +230,8 @@ def _owner(options: Any) -> list[str]:
 def _debezium(options: Any) -> list[str]:
     from infra_cdk.jars import debezium_version
 
-    stacks = find_stacks(_client("cloudformation"), Stage.parse(options.stage))
-    deployed = next((tags_of(s)[DEBEZIUM_TAG] for s in stacks if DEBEZIUM_TAG in tags_of(s)), None)
+    stage = Stage.parse(options.stage)
+    deployed = deployed_debezium(stage, find_stacks(_client("cloudformation"), stage))
     may = check_debezium(deployed, debezium_version(), exported=options.exported)
     return [f"rollback={'on' if may else 'off'}"]
 

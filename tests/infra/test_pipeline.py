@@ -161,6 +161,17 @@ def test_a_step_over_a_minor_version_does_not_go_back_by_itself(
     assert check_debezium(deployed, wanted, exported=exported) is may_go_back
 
 
+def test_a_step_whose_connector_stack_failed_is_still_a_step(
+    moto: str, cloudformation: Any
+) -> None:
+    for stack, version in (("alerts", debezium_version()), ("connector", "3.1.0.Final")):
+        write(cloudformation, f"wms-{stack}-feat-x", {"wms:debezium": version})
+    again = run("debezium", "--stage", "feat-x", endpoint=moto)
+    assert "export the offsets" in again.stderr
+    exported = run("debezium", "--stage", "feat-x", "--exported", endpoint=moto)
+    assert exported.stdout.strip() == "rollback=off"
+
+
 def test_a_step_over_a_minor_version_wants_exported_offsets() -> None:
     with pytest.raises(Refused, match="export the offsets"):
         check_debezium("3.6.1.Final", "3.10.0.Final", exported=False)
