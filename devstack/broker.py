@@ -42,6 +42,8 @@ group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=8388608
+# An idle broker writes nothing: many of them share few cores here.
+metadata.max.idle.interval.ms=0
 """
 _META: Final = """\
 version=1
