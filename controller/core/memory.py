@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from controller.core.action import Forget, Remember
+from controller.core.cluster import FIRST_SEEN_RECORD, first_seen
 from controller.core.connector_memory import release_record, stopped_record
 from controller.core.decision import Converged, Decision
 from controller.core.delivery import delivered_record, delivered_value
@@ -72,6 +73,7 @@ def keep_memory(
         **_topic_ids(world),
         **_applied(world, decisions, resolutions, lost),
         **_delivered(world),
+        **_first_cluster(world),
         **birth,
     }
     puts = (
@@ -129,6 +131,17 @@ def _delivered(world: World) -> Mapping[str, dict[str, Json]]:
         if name in declared and (fields or delivered_record(name) in world.records):
             found[delivered_record(name)] = delivered_value(fields)
     return found
+
+
+def _first_cluster(world: World) -> Mapping[str, dict[str, Json]]:
+    """Bind the stage to the cluster that a connector of ours runs on, converged or not."""
+    known = first_seen(world.records) is not None or world.wrong_cluster is not None
+    if known or isinstance(world.cluster_id, Unknown) or world.cluster_id != world.connect_cluster:
+        return {}
+    seen = world.observed_connectors().values()
+    if not any(one.tasks and one.config.get(MARK_KEY) == world.stage.mark for one in seen):
+        return {}
+    return {FIRST_SEEN_RECORD: {"cluster_id": world.cluster_id, "at": world.now}}
 
 
 def _birth(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from controller.core.cluster import first_seen
 from controller.core.guards import (
     ConnectorDeletionRequest,
     DeletionRequest,
@@ -95,7 +96,7 @@ def refuse_place(
             f"The state store is that of stage {born['stage']}: look at the setting of the store."
         )
     for other, whose in (
-        (born.get("cluster_id"), "this stage has been seen on"),
+        (first_seen(records), "this stage has been seen on"),
         (declared, "the StagePolicy declares"),
         (connect_cluster_id, "Connect itself uses"),
     ):

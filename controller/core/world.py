@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from controller.core.cluster import expected_cluster
 from controller.core.evidence import EvidenceBook
 from controller.core.lag_report import LagReport
 from controller.core.model import (
@@ -135,12 +136,7 @@ class World:
 
     @property
     def expected_cluster(self) -> str | None:
-        """Answer the cluster that is declared, else the one first seen."""
-        if self.policy.kafka_cluster_id is not None:
-            return self.policy.kafka_cluster_id
-        birth = self.records.get("birth/stage")
-        seen = birth.value.get("cluster_id") if birth is not None else None
-        return str(seen) if seen else None
+        return expected_cluster(self.policy, self.records)
 
     def observed_connectors(self) -> Mapping[str, ObservedConnector]:
         """List all that were really seen, declared or not."""

@@ -65,3 +65,17 @@ def test_a_worker_that_came_back_on_another_cluster_is_written_nothing() -> None
     assert "x" in world.config
     assert world.kafka.topics[DATA].config["retention.ms"] == "7"
     assert reason(controller) == "WrongCluster"
+
+
+def test_a_stage_that_never_was_as_declared_is_bound_to_the_cluster_that_it_runs_on() -> None:
+    world = SimWorld()
+    world.kafka.apply(CreateTopic(DATA, 9, 1, {}))  # more partitions than are declared, for good
+    Controller(world).run(20)
+    assert world.snapshots == 1
+    assert "birth/stage" not in world.store.records
+    world.kafka.id = world.connect.world.cluster_id = "another-cluster"
+    world.edit("PUT", f"/connectors/{NAME}/config", {**world.config, "x": "y"})
+    moved = Controller(world)
+    moved.run(20)
+    assert reason(moved) == "WrongCluster"
+    assert "x" in world.config

@@ -52,6 +52,40 @@ def test_there_is_no_birth_before_all_is_as_declared(changes: Any) -> None:
     assert BIRTH not in kept(stored=without(BIRTH), **changes)
 
 
+FIRST = "cluster/first"
+
+
+def test_the_cluster_is_remembered_as_soon_as_a_connector_of_ours_runs_on_it() -> None:
+    stalled = make.snapshot(make.observed_topic(partitions=9))
+    world: dict[str, Any] = {"topics": stalled, "connect_cluster": "cluster-1"}
+    found = kept(stored=without(BIRTH), **world)
+    assert BIRTH not in found
+    assert found[FIRST] == {"cluster_id": "cluster-1", "at": make.NOW}
+    known = {**without(BIRTH), FIRST: found[FIRST]}
+    assert FIRST not in kept(stored=known, **world)
+    moved = make.world(stored=known, cluster_id="cluster-2", connect_cluster="cluster-2")
+    assert moved.wrong_cluster is not None
+    assert "was seen first" in moved.wrong_cluster
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cluster_id": AWAY},
+        {"connect_cluster": None},
+        {"connect_cluster": "another"},
+        {"connectors": make.snapshot()},
+        {"connectors": make.snapshot(make.observed_connector(state="STOPPED"))},
+        {"connectors": make.snapshot(make.observed_connector({"x-wms.managed-by": "another"}))},
+        {"stored": make.memory()},
+    ],
+    ids=["unknown", "not asked", "two", "nothing there", "never ran", "not ours", "born"],
+)
+def test_a_cluster_is_not_remembered_before_it_is_surely_ours(changes: Any) -> None:
+    usual: dict[str, Any] = {"stored": without(BIRTH), "connect_cluster": "cluster-1"}
+    assert FIRST not in kept(**{**usual, **changes})
+
+
 def test_an_unreadable_store_is_told_nothing() -> None:
     assert kept(stored=AWAY) == {}
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.core.cluster import FIRST_SEEN_RECORD
 from controller.core.faults import Transient
 from controller.core.guards import DeletionRequest
 from controller.core.hold import TEARING_DOWN_RECORD
@@ -97,6 +98,12 @@ def test_all_systems_must_be_of_one_stage_and_one_cluster(
     )
     assert len(refused) == len(told)
     assert all(part in sentence for part, sentence in zip(told, refused, strict=True))
+
+
+def test_a_stage_that_never_was_as_declared_is_known_by_the_cluster_that_it_ran_on() -> None:
+    records = {FIRST_SEEN_RECORD: Record({"cluster_id": "B"}, 1)}
+    (refused,) = refuse_place(FEAT, records, cluster_id="A", connect_cluster_id="A", declared=None)
+    assert "has been seen on cluster B" in refused
 
 
 # --- connectors -----------------------------------------------------------------------------
