@@ -14,6 +14,7 @@ import typer
 from controller.bootstrap import Parts, build, build_for_people
 from controller.cli_options import parts_for_people
 from controller.console import fail
+from controller.core.cluster import refusals_of_cluster
 from controller.core.decision import Risk
 from controller.core.faults import Fault
 from controller.core.hold import TEARING_DOWN_RECORD
@@ -205,13 +206,9 @@ def _accepted(place: Place, accept: str | None, ident: str) -> bool:
 
 def _refusals_here(parts: Parts, place: Place) -> list[str]:
     records = parts.store.load()
-    birth = records.get(BIRTH_RECORD)
-    known = birth.value.get("cluster_id") if birth is not None else None
-    found = []
+    found = list(refusals_of_cluster(place.cluster, parts.revision_if_good(), records))
     if TEARING_DOWN_RECORD in records:
         found.append("the stage is being torn down")
-    if known is not None and known != place.cluster:
-        found.append(f"Connect uses cluster {place.cluster}; this stage was born on {known}")
     observed = parts.connect.observe([place.connector]).get(connector_key(place.connector))
     return [*found, *refusals_of_connector(observed, parts.stage.mark)]
 
