@@ -20,6 +20,7 @@ from controller.core.action import (
     Remember,
     RemoveSecretFiles,
     Restart,
+    RestoreOffsets,
     Resume,
     Stop,
     ValidateConfig,
@@ -232,7 +233,8 @@ class Applier:
         if outcome.fault is not None:
             track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
         elif isinstance(step.decision, Act) and wrote:
-            uncounted = (Difference.ROTATION, Difference.FAILURE)  # no one's edit is undone
+            # In these no one's edit is undone.
+            uncounted = (Difference.ROTATION, Difference.WORD, Difference.FAILURE)
             counted = step.decision.difference not in uncounted
             track = after_write(track, now=now, wrote=step.decision.signature, counted=counted)
         else:
@@ -274,7 +276,7 @@ class Applier:
                 self._kafka().apply(action)
             case CreateConnector() | PutConfig():
                 self._write_config(action)
-            case Resume() | Pause() | Stop() | Restart():
+            case Resume() | Pause() | Stop() | Restart() | RestoreOffsets():
                 self._connect.apply(action)
             case _:
                 assert_never(action)

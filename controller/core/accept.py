@@ -9,7 +9,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.core.action import Action, CreateConnector, CreateTopic, Forget, Remember
+from controller.core.action import (
+    Action,
+    CreateConnector,
+    CreateTopic,
+    Forget,
+    Remember,
+    RestoreOffsets,
+)
 from controller.core.danger import find_dangers
 from controller.core.decision import Act, Decision, Risk, Stall
 from controller.core.model import Acceptance, Json, Record, Records, ResourceKey
@@ -53,7 +60,10 @@ def _content(actions: Iterable[Action]) -> Json:
         if isinstance(action, CreateConnector)
         for danger in find_dangers(action.config)
     ]
-    return [*topics, *dangers]
+    moves: list[Json] = [
+        [action.name, action.moves] for action in actions if isinstance(action, RestoreOffsets)
+    ]
+    return [*topics, *dangers, *moves]
 
 
 @dataclass(frozen=True, slots=True)

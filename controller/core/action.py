@@ -146,6 +146,16 @@ class Restart:
     only_failed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreOffsets:
+    """Write offsets of a STOPPED connector that a person accepted, named from and to by `moves`."""
+
+    name: str
+    offsets: tuple[Mapping[str, Json], ...]
+    moves: str
+    who: str
+
+
 # --- teardown of an ephemeral stage ---------------------------------------------------------
 
 
@@ -168,7 +178,9 @@ OwnAction: TypeAlias = (
     " | ValidateConfig | CheckSource"
 )
 TopicAction: TypeAlias = "CreateTopic | AddPartitions | AlterTopic"
-ConnectorAction: TypeAlias = "CreateConnector | PutConfig | Resume | Pause | Stop | Restart"
+ConnectorAction: TypeAlias = (
+    "CreateConnector | PutConfig | Resume | Pause | Stop | Restart | RestoreOffsets"
+)
 Action: TypeAlias = "OwnAction | TopicAction | ConnectorAction"
 TeardownAction: TypeAlias = "DeleteConnector | DeleteTopic | Remember | Forget"
 

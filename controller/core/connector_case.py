@@ -24,6 +24,7 @@ from controller.core.model import (
 from controller.core.refusal import decide_refused, read_refusal
 from controller.core.resolve import Resolution
 from controller.core.restart_case import before_resume, login_hold, resume_hold
+from controller.core.restore import hold_for_restore
 from controller.core.secret_path import named_fields
 from controller.core.surroundings import Surroundings, rivals_of
 from controller.core.world import World
@@ -40,7 +41,7 @@ def decide_case(manifest: ConnectorManifest, resolution: Resolution, world: Worl
         filled=world.filled.get(manifest.name),
         rivals=rivals_of(manifest, world.observed_connectors()),
         neighbours=frozenset() if world.policy.shared_cluster else world.neighbours,
-        hold_resume=resume_hold(manifest, resolution, world),
+        hold_resume=hold_for_restore(manifest, world) or resume_hold(manifest, resolution, world),
         before_resume=before_resume(manifest, world),
     )
     decision = decide_connector(resolution.desired, observed, memory, around)

@@ -27,5 +27,10 @@ def release_record(name: str) -> str:
     return f"intent/release:{name}"
 
 
+def restore_record(name: str) -> str:
+    """Name a person's word that exported offsets be put back."""
+    return f"intent/restore:{name}"
+
+
 def restart_record(name: str) -> str:
     return f"stamp/restart:{name}"

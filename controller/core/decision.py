@@ -26,6 +26,7 @@ class Difference(StrEnum):
     NEW_GENERATION = "new-generation"
     DRIFT = "drift"
     ROTATION = "rotation"
+    WORD = "word"  # none in what is declared: a person asked for it
     FAILURE = "failure"  # none in what is declared: a task that fails is restarted
 
 

@@ -14,6 +14,7 @@ from controller.core.action import (
     CreateTopic,
     ProbeLogin,
     Remember,
+    RestoreOffsets,
     ValidateConfig,
     is_own,
 )
@@ -87,6 +88,9 @@ def before_entry(key: ResourceKey, act: Act, origin: Origin) -> dict[str, Json]:
     }
     if act.difference is Difference.NEW_GENERATION:
         entry |= _who(origin)
+    for action in recorded:
+        if isinstance(action, RestoreOffsets):
+            entry["who"] = action.who
     used = next(_used(act.actions), None)
     return entry if used is None else {**entry, "accepted": used}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.core.connector import diff_connector
+from controller.core.connector_memory import restore_record
 from controller.core.model import (
     ConnectorManifest,
     DesiredConnector,
@@ -43,7 +44,15 @@ def offsets_due(world: World) -> tuple[str, ...]:
     if world.revision is None:
         return ()
     declared = sorted(world.revision.connectors, key=lambda one: one.key)
-    return tuple(m.name for m in declared if is_to_start(m, world) or _may_interrupt(m, world))
+    due = (is_to_start, _may_interrupt, _is_to_restore)
+    return tuple(m.name for m in declared if any(one(m, world) for one in due))
+
+
+def _is_to_restore(manifest: ConnectorManifest, world: World) -> bool:
+    """Whether somebody asked that its offsets be put back, and it stands STOPPED."""
+    observed = world.connectors.get(manifest.key)
+    stopped = isinstance(observed, ObservedConnector) and observed.state == "STOPPED"
+    return stopped and restore_record(manifest.name) in world.records
 
 
 def is_to_start(manifest: ConnectorManifest, world: World) -> bool:

@@ -64,11 +64,15 @@ class Move:
     def risk(self) -> Risk:
         return _SAYS[self.direction][0]
 
+    @property
+    def sentence(self) -> str:
+        return _SAYS[self.direction][1]
+
     def lines(self) -> Iterator[str]:
         yield f"partition {_text(self.partition)}"
         yield f"  from {_text(self.before) if self.before is not None else 'no position'}"
         yield f"  to   {_text(self.after)}"
-        yield f"  {_SAYS[self.direction][1]}"
+        yield f"  {self.sentence}"
 
 
 def exported(place: Place, offsets: Offsets, at: str) -> dict[str, Json]:

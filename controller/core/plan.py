@@ -31,6 +31,7 @@ from controller.core.model import (
     connector_key,
     login_key,
     restart_key,
+    restore_key,
     secret_key,
     topic_key,
 )
@@ -39,6 +40,7 @@ from controller.core.preflight_step import decide_preflight
 from controller.core.resolve import Resolution
 from controller.core.restart import Case
 from controller.core.restart_case import decide_restarts, is_quiet, keep_cases
+from controller.core.restore import find_restores
 from controller.core.rotation import rotation_in
 from controller.core.snapshot_phase import keep_phase
 from controller.core.stage import MARK_KEY
@@ -99,6 +101,7 @@ def plan(world: World) -> Plan:
         *_topic_steps(world),
         *connectors,
         *_restart_steps(world, restarts),
+        *_restore_steps(world),
     )
     idle = find_idle(world, [(_subject(step), step.decision) for step in steps])
     return Plan(
@@ -225,6 +228,11 @@ def _restart_steps(
             yield step_of(key, manifest.generation, decision, world, manifest)
 
 
+def _restore_steps(world: World) -> Iterator[Step]:
+    for manifest, generation, decision in find_restores(world):
+        yield step_of(restore_key(manifest.name), generation, decision, world, manifest)
+
+
 # --- conditions and orphans -----------------------------------------------------------------
 
 
@@ -251,7 +259,7 @@ def _conditions(
 
 
 def _beside(manifest: ConnectorManifest) -> tuple[ResourceKey, ...]:
-    return restart_key(manifest.name), login_key(manifest.name)
+    return restart_key(manifest.name), login_key(manifest.name), restore_key(manifest.name)
 
 
 def find_orphans(world: World) -> tuple[ResourceKey, ...]:

@@ -9,7 +9,7 @@ from controller.core.connector_memory import stopped_record
 from controller.core.decision import Decision
 from controller.core.hold import OWN_KINDS, Standing, draw, hold
 from controller.core.memory import memory_lost
-from controller.core.model import ConnectorManifest, DesiredTopic, Manage, ResourceKey
+from controller.core.model import ConnectorManifest, DesiredTopic, Kind, Manage, ResourceKey
 from controller.core.snapshot_phase import Phase, SnapshotPhase, guard_snapshot, phase_of
 from controller.core.topic_class import required_fields
 from controller.core.track import read_track
@@ -52,9 +52,9 @@ def step_of(
     )
     if key.kind in OWN_KINDS:
         return Step(key, generation, decision, standing)
-    if of is not None and key == of.key:
-        if isinstance(of, ConnectorManifest):
-            decision = guard_snapshot(decision, standing.snapshot, protected=world.stage.named)
+    if isinstance(of, ConnectorManifest) and key == of.key:
+        decision = guard_snapshot(decision, standing.snapshot, protected=world.stage.named)
+    if of is not None and (key == of.key or key.kind is Kind.RESTORE):
         lost = bool(memory_lost(world))
         decision = apply_consent(
             key, decision, of.accept, world.records, world.now, memory_lost=lost

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ import pytest
 from controller import cli
 from controller.adapters.clock import SystemClock
 from controller.adapters.state_dynamodb import StateTable
+from controller.core.model import Json
 from controller.core.offsets import Place, exported
+from controller.core.restore import asked_id
+from controller.journal import Journal
 from controller.status_document import StatusDocument
 from devstack.port import free_port
 from tests.tables import aws_client, make_bucket, stage_store
@@ -311,7 +315,7 @@ def test_a_push_whose_record_is_lost_is_in_force_and_says_so(
 NAME = "wms-oracle-cdc"
 
 
-def offsets_of(*scns: int) -> list[dict[str, Any]]:
+def offsets_of(*scns: int) -> list[Json]:
     place = Place("feat-x", "cluster-1", NAME)
     return [
         exported(
@@ -358,3 +362,89 @@ def test_the_offsets_of_every_connector_are_kept_before_a_step(
     assert cli.main(["offsets", "export-all", str(folder)]) == 0
     assert json.loads((folder / f"{NAME}.json").read_text()) == kept[-1]
     assert cli.main(["offsets", "export-all", str(folder)]) == 1, "nothing is written over"
+
+
+class Leader(Thread):
+    """Answers one asking as the real one does, and carries it out once it is accepted."""
+
+    RECORD = f"intent/restore:{NAME}"
+
+    def __init__(self, store: StateTable) -> None:
+        super().__init__(daemon=True)
+        self._store = store
+        self.over = Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.2):
+            records = self._store.load()
+            if self.RECORD in records:
+                self._answer(records[self.RECORD].value)
+            if f"intent/accept:restore/{NAME}:0123456789" in records:
+                self._carry_out()
+
+    def _answer(self, asked: Any) -> None:
+        step = {
+            "resource": f"restore/{NAME}",
+            "generation": asked_id(asked),
+            "decision": "Stall",
+            "reason": "AcceptanceRequired",
+            "message": "older",
+            "act": {"action": "0123456789"},
+            "risk": "snapshot",
+            "consequence": "it is read again",
+            "changes": [{"field": "server", "before": "9", "after": "8"}],
+        }
+        published(self._store, resources=[step])
+
+    def _carry_out(self) -> None:
+        journal = Journal(self._store, SystemClock(), "leader")
+        begun = journal.tell({"event": "begun", "accepted": "0123456789"})
+        self._store.delete(self.RECORD)
+        journal.end(begun, ("RestoreOffsets",), None, 1)
+        self.over.set()
+
+
+@pytest.fixture
+def far(store: StateTable, monkeypatch: pytest.MonkeyPatch) -> StateTable:
+    """A machine from which Connect is out of reach, and a stage that was born on cluster-1."""
+    monkeypatch.setenv("WMS_CONNECT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("WMS_STATE_TABLE", TABLE)
+    store.put("birth/stage", {"stage": "feat-x", "cluster_id": "cluster-1"})
+    return store
+
+
+def test_offsets_are_restored_through_the_table_by_the_leader_under_ones_own_name(
+    far: StateTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "offsets"
+    file.write_text(json.dumps(offsets_of(8)[0]))
+    restore = ["offsets", "restore", NAME, str(file), "--reason", "the step went wrong"]
+    leader = Leader(far)
+    leader.start()
+    try:
+        assert cli.main(restore) == 2
+        assert "risk snapshot; to accept exactly this: --accept 0123456789" in (
+            capsys.readouterr().out
+        )
+        assert cli.main([*restore, "--accept", "9876543210"]) == 1
+        assert cli.main([*restore, "--accept", "0123456789"]) == 0
+        assert "restored by the leader" in capsys.readouterr().out
+    finally:
+        leader.over.set()
+        leader.join(10)
+    told = [one for one in far.read("history", 9) if one["event"] in ("restore", "accept")]
+    assert [one["event"] for one in told] == ["restore", "accept"]
+    assert all(str(one["who"]).startswith(ARN) for one in told)
+
+
+def test_offsets_of_another_cluster_are_not_even_asked_for(
+    far: StateTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "offsets"
+    document = offsets_of(8)[0]
+    assert isinstance(document, dict)
+    file.write_text(json.dumps({**document, "clusterId": "cluster-2"}))
+    assert cli.main(["offsets", "restore", NAME, str(file)]) == 1
+    assert "its clusterId is 'cluster-2', and here it is 'cluster-1'" in capsys.readouterr().err
+    assert set(far.load()) == {"birth/stage"}
+    assert cli.main(["offsets", "cancel", NAME]) == 1

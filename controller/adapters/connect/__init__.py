@@ -32,6 +32,7 @@ from controller.core.action import (
     Pause,
     PutConfig,
     Restart,
+    RestoreOffsets,
     Resume,
     Stop,
 )
@@ -199,6 +200,8 @@ class ConnectRest:
                 only = "true" if only_failed else "false"
                 query = f"?includeTasks=true&onlyFailed={only}"
                 self._write("POST", _path(name, "restart") + query)
+            case RestoreOffsets(name, offsets):
+                self.alter_offsets(name, offsets)
             case _:
                 assert_never(action)
 

@@ -22,6 +22,7 @@ from controller.core.model.key import (
     login_key,
     names_of,
     restart_key,
+    restore_key,
     secret_key,
     topic_key,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "login_key",
     "names_of",
     "restart_key",
+    "restore_key",
     "secret_key",
     "topic_key",
 ]

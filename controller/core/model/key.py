@@ -16,6 +16,7 @@ class Kind(StrEnum):
     TOPIC = "topic"
     CONNECTOR = "connector"
     RESTART = "restart"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,6 +48,10 @@ def login_key(connector: str) -> ResourceKey:
 
 def restart_key(connector: str) -> ResourceKey:
     return ResourceKey(Kind.RESTART, connector)
+
+
+def restore_key(connector: str) -> ResourceKey:
+    return ResourceKey(Kind.RESTORE, connector)
 
 
 WORKER = ResourceKey(Kind.WORKER, "ready")
