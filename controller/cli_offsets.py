@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ import typer
 from controller.bootstrap import Parts, build, build_for_people
 from controller.cli_options import parts_for_people
 from controller.console import fail
-from controller.core.cluster import refusals_of_cluster
+from controller.core.cluster import first_seen, refusals_of_cluster
 from controller.core.decision import Risk
 from controller.core.faults import Fault
 from controller.core.hold import TEARING_DOWN_RECORD
@@ -33,7 +34,10 @@ from controller.core.risk import worst
 from controller.journal import Journal
 from controller.kept_offsets import kept_offsets
 from controller.leader_view import is_silent
+from controller.restore_by_table import Asking
 from controller.settings import BadSetting, read_settings
+from controller.status_document import read_status
+from controller.this_process import identity
 from controller.timestamp import timestamp
 
 FINE, FAULT, CHANGES = 0, 1, 2
@@ -144,13 +148,13 @@ def restore(
     stage: StageOption = None,
 ) -> int:
     """Put exported offsets back; the connector must be STOPPED, and a person must accept it."""
-    reach = _reach(name, stage)
-    parts, place, document = reach.parts, reach.place(), _read(file)
+    reach, document = _reach(name, stage), _read(file)
+    if reach.by_table:
+        return _ask(reach, file, document, accept, reason)
+    parts, place = reach.parts, reach.place()
     refusals = [*refusals_of_file(document, place), *_refusals_here(parts, place)]
-    for refusal in refusals:
-        fail(f"{file}: {refusal}" if refusal.startswith("it") else refusal)
     if refusals:
-        return FAULT
+        return _refuse(file, refusals)
     moves = moves_of(parts.connect.offsets(place.connector), document["offsets"])
     ident, risk = restore_id(place, moves), worst(move.risk for move in moves)
     for move in moves:
@@ -162,6 +166,82 @@ def restore(
     if not _accepted(place, accept, ident):
         return CHANGES if accept is None else FAULT
     return _restore(parts, place, moves, ident, risk, reason)
+
+
+@app.command()
+def cancel(name: NameArgument, stage: StageOption = None) -> int:
+    """Take back what `restore` asked of the leader and nobody has accepted yet."""
+    connector = name.removeprefix("connector/")
+    if not _asking(parts_for_people(stage), connector).cancel():
+        fail(f"nobody asked that offsets of {connector} be put back")
+        return FAULT
+    print(f"the offsets of {connector} stay as they are")
+    return FINE
+
+
+def _refuse(file: Path, refusals: Iterable[str]) -> int:
+    for refusal in refusals:
+        fail(f"{file}: {refusal}" if refusal.startswith("it") else refusal)
+    return FAULT
+
+
+def _ask(reach: _Reach, file: Path, document: Any, accept: str | None, reason: str) -> int:
+    """Ask the leader for what nobody can do from here; it refuses what it would refuse there."""
+    parts, name = reach.parts, reach.connector
+    place = Place(parts.stage.name, _born_on(parts, document), name)
+    refusals = list(refusals_of_file(document, place))
+    if refusals:
+        return _refuse(file, refusals)
+    fail("Connect is out of reach from here, so the leader is asked")
+    asking = _asking(parts, name)
+    answer = asking.ask(document, reason)
+    if answer.done:
+        print("The offsets are these already.")
+        return FINE
+    if answer.action is None:
+        fail(f"{answer.reason}: {answer.message}")
+        return FAULT
+    for change in answer.changes:
+        print(f"{change['field']}\n  from {change['before']}\n  to   {change['after']}")
+    print(answer.consequence)
+    print(f"risk {answer.risk}; to accept exactly this: --accept {answer.action}")
+    if not _accepted(place, accept, answer.action):
+        return CHANGES if accept is None else FAULT
+    return _tell_end(name, asking.accept(answer, reason))
+
+
+def _tell_end(name: str, event: Mapping[str, Any]) -> int:
+    if event.get("outcome") != "done":
+        fail(f"{event.get('outcome')}: {event.get('fault')}; see `wmsctl history {name}`")
+        return FAULT
+    print(f"the offsets of {name} are restored by the leader; it is still STOPPED")
+    return FINE
+
+
+def _born_on(parts: Parts, document: Any) -> str:
+    """Answer the cluster of the birth record; before there is one the leader alone can tell."""
+    given = document.get("clusterId") if isinstance(document, dict) else None
+    return first_seen(parts.store.load()) or str(given)
+
+
+def _asking(parts: Parts, connector: str) -> Asking:
+    return Asking(
+        parts.store,
+        parts.clock,
+        parts.journal_of(parts.who),
+        {**identity(), "who": parts.who},
+        connector,
+        status=lambda: _status(parts),
+        pause=lambda seconds: Event().wait(seconds),
+    )
+
+
+def _status(parts: Parts) -> Mapping[str, Any]:
+    """Read what the leader left; what cannot be read now may be in a moment."""
+    try:
+        return read_status(parts)[0]
+    except Fault:
+        return {}
 
 
 def _restore(
