@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from controller.core.action import (
     Remember,
     RestoreOffsets,
 )
-from controller.core.danger import find_dangers
+from controller.core.danger import Danger, find_dangers
 from controller.core.decision import Act, Decision, Risk, Stall
 from controller.core.model import Acceptance, Json, Record, Records, ResourceKey
 
@@ -55,7 +55,7 @@ def _content(actions: Iterable[Action]) -> Json:
         if isinstance(action, CreateTopic)
     ]
     dangers: list[Json] = [
-        [action.name, danger.key, action.config[danger.key]]
+        [action.name, danger.key, action.config[danger.key], *_parts(danger, action.config)]
         for action in actions
         if isinstance(action, CreateConnector)
         for danger in find_dangers(action.config)
@@ -64,6 +64,12 @@ def _content(actions: Iterable[Action]) -> Json:
         [action.name, action.moves] for action in actions if isinstance(action, RestoreOffsets)
     ]
     return [*topics, *dangers, *moves]
+
+
+def _parts(danger: Danger, config: Mapping[str, str]) -> Iterator[Json]:
+    for key, value in sorted(config.items()):
+        if key != danger.key and danger.concerns(key):
+            yield [key, value]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class _Row:
     values: frozenset[str] | None  # None: whatever is neither empty nor 0
     risk: Risk
     sentence: str
+    part_of: tuple[str, ...] = ()
 
     def fits(self, value: str) -> bool:
         if self.values is None:
@@ -89,11 +90,39 @@ _ROWS: Final = (
         Risk.DATA_LOSS,
         f"{_LOST}: a table is read with the columns that it had before",
     ),
+    *(
+        _Row(f"log.mining.{whose}.{side}.list", None, Risk.DATA_LOSS, f"{_LOST}: {told}")
+        for whose, those in (("username", "users"), ("clientid", "client ids"))
+        for side, told in (
+            ("exclude", f"what these {those} change is not captured"),
+            ("include", f"what other {those} change is not captured"),
+        )
+    ),
+    *(
+        _Row(f"message.prefix.{side}.list", None, Risk.DATA_LOSS, f"{_LOST}: {told}")
+        for side, told in (
+            ("exclude", "messages with these prefixes are not captured"),
+            ("include", "messages with other prefixes are not captured"),
+        )
+    ),
+    _Row(  # Debezium's reference: for tests only, the position cannot be resumed from
+        "slot.drop.on.stop",
+        words("true"),
+        Risk.DATA_LOSS,
+        f"{_LOST}: the database keeps none while the task is stopped",
+    ),
+    _Row(  # DBZ-9688
+        "offset.mismatch.strategy",
+        words("trust_slot trust_greater_lsn"),
+        Risk.DATA_LOSS,
+        f"{_LOST}: those between the offset and a slot that is ahead are skipped",
+    ),
     _Row(
         "snapshot.mode",
         words("always when_needed configuration_based"),
         Risk.SNAPSHOT,
         "it may read all tables again by itself",
+        ("snapshot.mode.configuration.based.",),
     ),
     _Row(
         "snapshot.mode",
@@ -107,12 +136,43 @@ _FILTER: Final = "org.apache.kafka.connect.transforms.Filter"
 _UNWRAP: Final = "io.debezium.transforms.ExtractNewRecordState"
 
 
+LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
+_MOVED: Final = (  # said beside the fields, which it does not name
+    "another database is read from then on, where the offsets of this one mean nothing: changes "
+    "are skipped or read twice"
+)
+_UNSET: Final[Mapping[str, str]] = {  # Debezium's defaults
+    "database.connection.adapter": "logminer",
+    "publication.name": "dbz_publication",
+    "slot.name": "debezium",
+}
+_CHANGED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(LOCATION, _MOVED),
+    # Each adapter has an offset loader of its own (Debezium 3.6.1).
+    "database.connection.adapter": (
+        "each adapter keeps its position in its own way: transactions that are open when it "
+        "changes may be skipped"
+    ),
+    "publication.name": "what the other publication does not publish is not captured",
+    "slot.name": (  # DBZ-5739
+        "another slot begins where the database is when it is created: changes since the offset "
+        "may be skipped"
+    ),
+}
+
+
+def danger_of_change(key: str, before: str | None, after: str | None) -> str | None:
+    """Say what changes may be lost when a setting changes that offsets belong to."""
+    unset = _UNSET.get(key)
+    return None if (before or unset) == (after or unset) else _CHANGED.get(key)
+
+
 def find_dangers(config: Config) -> Iterator[Danger]:
     """Name all of a whole config, in its order."""
     for key, value in config.items():
         for row in _ROWS:
             if row.key == key and row.fits(value):
-                yield Danger(key, row.risk, row.sentence)
+                yield Danger(key, row.risk, row.sentence, row.part_of)
     for name in _names(config, "transforms"):
         yield from _of_transform(name, config)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from controller.core.danger import find_dangers
+from controller.core.danger import danger_of_change, find_dangers
 from controller.core.decision import Risk
 from controller.core.diff import Change, Diff
 from controller.core.model import TopicClass
@@ -22,7 +22,6 @@ _UNSET: Final[Mapping[str, str]] = {  # what brokers do unasked, as long as they
     "cleanup.policy": "delete",
 }
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
 TABLES: Final = frozenset(
     {"table.include.list", "table.exclude.list", "schema.include.list", "schema.exclude.list"}
 )
@@ -33,10 +32,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "min.insync.replicas": "a record may be acknowledged with fewer copies and be lost with one",
     "partitions": "the records of one key move to another partition, so their order is lost",
 }
-_MOVED: Final = (  # said beside the fields, which it does not name
-    "another database is read from then on, where the offsets of this one mean nothing: changes "
-    "are skipped or read twice"
-)
 
 
 def worst(risks: Iterable[Risk]) -> Risk:
@@ -78,7 +73,7 @@ def risk_of_connector(change: Change, config: Mapping[str, str] | None = None) -
     whole = config if config is not None else _alone(change)
     if change.field in TABLES:
         return Risk.SNAPSHOT
-    if change.field in LOCATION:
+    if danger_of_change(change.field, change.before, change.after) is not None:
         return Risk.DATA_LOSS
     concerned = (danger.risk for danger in find_dangers(whole) if danger.concerns(change.field))
     return worst((Risk.RESTART, *concerned))
@@ -96,8 +91,8 @@ def tell_connector(diff: Diff, config: Mapping[str, str]) -> str:
         for danger in find_dangers(config)
         if any(danger.concerns(field) for field in fields)
     ]
-    if any(field in LOCATION for field in fields):
-        told.append(_MOVED)
+    changed = (danger_of_change(change.field, change.before, change.after) for change in diff)
+    told += [sentence for sentence in changed if sentence is not None]
     risk = worst(risk_of_connector(change, config) for change in diff)
     return "; ".join(dict.fromkeys(told)) or consequence((), risk)
 

@@ -254,5 +254,17 @@ def test_accepting_one_dangerous_setting_accepts_no_other() -> None:
     assert isinstance(accepted(one, Risk.DATA_LOSS, **other), Stall)
 
 
+def test_what_was_accepted_of_a_mode_is_all_that_the_mode_is_made_of() -> None:
+    def world(data: str) -> dict[str, Any]:
+        part = "snapshot.mode.configuration.based.snapshot.data"
+        config = {"snapshot.mode": "configuration_based", part: data}
+        declared = make.revision((), (make.connector_manifest(config),))
+        return {"connectors": make.snapshot(), "revision": declared}
+
+    quiet = stalled(**world("false"))
+    assert done(accepted(quiet, Risk.SNAPSHOT, **world("false"))) == [CreateConnector]
+    assert isinstance(accepted(quiet, Risk.SNAPSHOT, **world("true")), Stall)
+
+
 def test_an_absent_connector_of_an_honest_config_is_created() -> None:
     assert done(decided(connectors=make.snapshot())) == [CreateConnector]

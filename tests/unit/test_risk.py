@@ -109,12 +109,38 @@ def test_history_and_internal_topics_are_guarded_in_what_their_class_does_not_re
         ("errors.tolerance", "all", None, Risk.RESTART),
         ("skipped.operations", "none", "t,d", Risk.DATA_LOSS),
         ("log.mining.transaction.retention.ms", None, "1000", Risk.DATA_LOSS),
+        ("log.mining.username.exclude.list", None, "BATCH", Risk.DATA_LOSS),
+        ("log.mining.username.include.list", "A,B", "A", Risk.DATA_LOSS),
+        ("log.mining.username.exclude.list", "BATCH", None, Risk.RESTART),
+        ("log.mining.clientid.exclude.list", None, "batch", Risk.DATA_LOSS),
+        ("log.mining.clientid.include.list", None, "app", Risk.DATA_LOSS),
+        ("message.prefix.exclude.list", None, "audit", Risk.DATA_LOSS),
+        ("message.prefix.include.list", None, "audit", Risk.DATA_LOSS),
+        ("slot.drop.on.stop", None, "true", Risk.DATA_LOSS),
+        ("slot.drop.on.stop", "true", "false", Risk.RESTART),
+        ("offset.mismatch.strategy", None, "trust_slot", Risk.DATA_LOSS),
+        ("offset.mismatch.strategy", None, "trust_offset", Risk.RESTART),
+        ("slot.name", "a", "b", Risk.DATA_LOSS),
+        ("slot.name", None, "debezium", Risk.RESTART),  # Debezium's default
+        ("publication.name", "a", "b", Risk.DATA_LOSS),
+        ("publication.name", "dbz_publication", None, Risk.RESTART),
+        ("database.connection.adapter", "logminer", "xstream", Risk.DATA_LOSS),
+        ("database.connection.adapter", None, "logminer", Risk.RESTART),
+        ("rac.nodes", "a", "b", Risk.DATA_LOSS),
     ],
 )
 def test_a_connector_key_costs_a_restart_at_least(
     key: str, before: str | None, after: str | None, risk: Risk
 ) -> None:
     assert risk_of_connector(Change(key, before, after)) is risk
+
+
+def test_what_a_mode_is_made_of_costs_as_much_as_the_mode_while_that_is_in_force() -> None:
+    part = "snapshot.mode.configuration.based.snapshot.data"
+    change = Change(part, "false", "true")
+    based = {"snapshot.mode": "configuration_based", part: "true"}
+    assert risk_of_connector(change, based) is Risk.SNAPSHOT
+    assert risk_of_connector(change, {**based, "snapshot.mode": "initial"}) is Risk.RESTART
 
 
 @pytest.mark.parametrize("risk", [risk for risk in Risk if risk is not Risk.NONE])
@@ -132,5 +158,7 @@ def test_what_is_told_stands_beside_the_fields_and_does_not_name_them_again() ->
     moved = (Change("database.hostname", "db-1", "db-2"), Change("errors.tolerance", None, "all"))
     told = tell_connector(moved, {"database.hostname": "db-2", "errors.tolerance": "all"})
     assert "another database is read from then on" in told
+    slot = (Change("slot.name", "a", "b"),)
+    assert "another slot begins" in tell_connector(slot, {"slot.name": "b"})
     assert "changes are lost silently" in told
     assert not [change.field for change in moved if change.field in told]
