@@ -45,6 +45,7 @@ class ConnectorStack(cdk.Stack):
             container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
         service = self._add_service(config, network, cluster, task)
+        service.node.add_dependency(network)  # let in before it starts, and until it has stopped
         if config.stage.ephemeral:
             # Deleted in the order of dependencies: first the service, which would write its
             # topics again; then, by this, what it wrote; then all that the deleting needs.
@@ -112,7 +113,7 @@ class ConnectorStack(cdk.Stack):
         outputs = {
             "TaskSecurityGroup": (
                 network.task_group.security_group_id,
-                "The brokers' and the database's groups must let this one in",
+                "Of worker and controller; where the platform lets in, let its subnets in",
             ),
             "ManifestsBucket": (storage.manifests.bucket_name, "Where wmsctl manifests push to"),
             "StateTable": (storage.table.table_name, "What wmsctl reads and writes from afar"),
@@ -120,7 +121,7 @@ class ConnectorStack(cdk.Stack):
         if network.teardown_group is not None:
             outputs["TeardownSecurityGroup"] = (
                 network.teardown_group.security_group_id,
-                "The brokers' group must let this one in",
+                "Of the teardown; where the platform lets in, let its subnets in",
             )
         for name, (value, description) in outputs.items():
             cdk.CfnOutput(self, name, value=value, description=description)

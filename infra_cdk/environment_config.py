@@ -28,6 +28,8 @@ FARGATE_SIZES: Final[Mapping[int, tuple[int, ...]]] = {
 HEAP_SHARE: Final = 0.75  # of the worker's container; threads, buffers and metaspace need the rest
 CONTROLLER_CPU: Final = 128
 CONTROLLER_MEMORY: Final = 256  # 56 MB at rest; a listing of thousands of topics comes on top
+SECURITY_GROUP: Final = r"sg-[0-9a-f]{8,17}"
+INGRESS: Final = ("stack", "platform")
 KAFKA_PORTS: Final[Mapping[str, int]] = {"tls": 9094, "scram": 9096, "iam": 9098}
 
 
@@ -212,6 +214,7 @@ class VpcConfig:
 class OracleAddress:
     cidr: str
     port: int = 1521
+    security_group: str | None = None  # the database's own, where the stack may let itself in
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ class DeploymentConfig:
     msk_security_group: str
     kafka_security: str
     oracle: tuple[OracleAddress, ...]
+    ingress: str  # who lets the tasks in at brokers and database: `stack` or `platform`
     endpoint_security_groups: tuple[str, ...]
     gateway_prefix_lists: tuple[str, ...]
     controller_image: ImageConfig
@@ -421,7 +425,7 @@ def _read_emails(paths: tuple[str, str], text: str) -> tuple[str, ...]:
 def _read_deployment(
     paths: tuple[str, str], value: Mapping[str, Any], digests: Mapping[str, str]
 ) -> DeploymentConfig:
-    group, name = r"sg-[0-9a-f]{8,17}", f"secret {_names(paths)}"
+    group, name = SECURITY_GROUP, f"secret {_names(paths)}"
 
     def text(key: str, pattern: str, remedy: str) -> str:
         return _require(pattern, value.get(key), f"{name}: {key}", remedy)
@@ -438,6 +442,12 @@ def _read_deployment(
         msk_security_group=text("mskSecurityGroup", group, "name the brokers' security group"),
         kafka_security=text("kafkaSecurity", "|".join(KAFKA_PORTS), "write tls, scram or iam"),
         oracle=_read_oracle(name, value.get("oracle")),
+        ingress=_require(
+            "|".join(INGRESS),
+            value.get("ingress", "stack"),
+            f"{name}: ingress",
+            "write stack, or platform where only the platform may change the brokers' group",
+        ),
         endpoint_security_groups=_some(
             _texts(paths, "endpointSecurityGroups", value.get("endpointSecurityGroups", []), group),
             f"{name}: endpointSecurityGroups is empty: a task reaches AWS through "
@@ -490,7 +500,10 @@ def _read_oracle_address(name: str, item: object) -> OracleAddress:
     port = given.get("port", 1521)
     if type(port) is not int or not 1024 <= port <= 65535:
         raise BadConfig(f"{name}: oracle.port is no port: write a number")
-    return OracleAddress(cidr, port)
+    group = given.get("securityGroup")
+    if group is not None:
+        _require(SECURITY_GROUP, group, f"{name}: oracle.securityGroup", "name a security group")
+    return OracleAddress(cidr, port, group)
 
 
 def _read_image(

@@ -1,7 +1,13 @@
-"""Who may talk to whom: out to the database, the brokers and AWS, in from nobody but workers."""
+"""Who may talk to whom: out to the database, the brokers and AWS, in from nobody but workers.
+
+The rules that let a stage in at the brokers and the database are the stack's own: they are there
+before the first task, go with the stack, and a group that another one's rule still names cannot be
+deleted (repost.aws/knowledge-center/troubleshoot-delete-vpc-sg).
+"""
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -33,6 +39,8 @@ class Network(Construct):
         self.subnets = ec2.SubnetSelection(subnets=subnets)
         self.task_group = self._make_task_group(config)
         self.teardown_group = self._make_teardown_group(config) if config.stage.ephemeral else None
+        if config.deployment.ingress == "stack":
+            self._let_in(config)
 
     def _make_task_group(self, config: FullEnvironmentConfig) -> ec2.SecurityGroup:
         group = self._make_group("Task", f"Worker and controller of {config.stage.service}")
@@ -55,6 +63,31 @@ class Network(Construct):
         group = self._make_group("Teardown", f"Teardown of {config.stage.service}")
         self._allow_kafka_and_aws(group, config)
         return group
+
+    def _let_in(self, config: FullEnvironmentConfig) -> None:
+        deployment = config.deployment
+        port = KAFKA_PORTS[deployment.kafka_security]
+        self._add_ingress("TaskToBrokers", deployment.msk_security_group, self.task_group, port)
+        if self.teardown_group is not None:
+            self._add_ingress(
+                "TeardownToBrokers", deployment.msk_security_group, self.teardown_group, port
+            )
+        databases = dict.fromkeys((a.security_group, a.port) for a in deployment.oracle)
+        for number, (group, listener) in enumerate(databases):
+            if group is not None:
+                self._add_ingress(f"TaskToOracle{number}", group, self.task_group, listener)
+
+    def _add_ingress(self, name: str, group: str, source: ec2.SecurityGroup, port: int) -> None:
+        ec2.CfnSecurityGroupIngress(
+            self,
+            name,
+            group_id=group,
+            source_security_group_id=source.security_group_id,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            description=cdk.Stack.of(self).stack_name,
+        )
 
     def _make_group(self, purpose: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(

@@ -126,10 +126,14 @@ def branch(synthesized: Mapping[str, Synthesized]) -> Synthesized:
 
 @pytest.fixture(scope="session")
 def rich(workshop: Workshop) -> Synthesized:
-    """A stage with all that is optional: collector, scraper, own secret keys, TLS, two workers."""
+    """A stage with all that is optional: collector, scraper, own secret keys, TLS, two workers.
+
+    Its platform lets it in at the brokers itself.
+    """
     config = example()
     config["secrets"]["wms/default/deployment"] |= {
         "kafkaSecurity": "tls",
+        "ingress": "platform",
         "metricsImage": f"public.ecr.aws/aws-observability/aws-otel-collector@sha256:{'c' * 64}",
         "metricsWorkspaceArn": "arn:aws:aps:us-east-1:111122223333:workspace/ws-0a0a",
         "scrapeSecurityGroup": "sg-0a0a0a0a0a0a0a0a9",
@@ -140,7 +144,14 @@ def rich(workshop: Workshop) -> Synthesized:
 
 @pytest.fixture(scope="session")
 def scram(workshop: Workshop) -> Synthesized:
-    """A stage whose brokers want user and password."""
+    """A stage whose brokers want user and password, and whose database's group is told."""
     config = example()
-    config["secrets"]["wms/default/deployment"] |= {"kafkaSecurity": "scram"}
+    config["secrets"]["wms/default/deployment"] |= {
+        "kafkaSecurity": "scram",
+        "oracle": [
+            {"cidr": "10.20.30.0/28"},
+            {"cidr": "10.20.31.0/28", "port": 1522, "securityGroup": "sg-0a0a0a0a0a0a0a0a7"},
+            {"cidr": "10.20.32.0/28", "port": 1522, "securityGroup": "sg-0a0a0a0a0a0a0a0a7"},
+        ],
+    }
     return workshop.make("feat-scram", config)

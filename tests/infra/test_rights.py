@@ -438,8 +438,54 @@ def test_an_egress_to_everywhere_is_found(made: Synthesized) -> None:
         assert len(open_egress(template)) == 1
 
 
+def to_ourselves(made: Synthesized) -> set[tuple[str, int, int]]:
+    found = rules(made.connector, "Ingress")
+    return {(peer, low, high) for group, peer, low, high in found if not group.startswith("sg-")}
+
+
+def to_others(made: Synthesized) -> set[tuple[str, str, int]]:
+    """Rules in the groups of brokers and database, with the kind of group that they let in."""
+    return {
+        (group, "task" if "TaskGroup" in peer else "teardown", port)
+        for group, peer, port, high in rules(made.connector, "Ingress")
+        if group.startswith("sg-")
+        and re.fullmatch(r"<Network(Task|Teardown)Group\w+.GroupId>", peer)
+        and port == high
+    }
+
+
 def test_nothing_comes_in_to_a_single_worker(made: Synthesized) -> None:
-    assert rules(made.connector, "Ingress") == []
+    assert to_ourselves(made) == set()
+
+
+def test_the_brokers_let_the_stage_in_by_rules_of_its_own_stack(made: Synthesized) -> None:
+    brokers = "sg-0a0a0a0a0a0a0a0a1"
+    wanted = {(brokers, "task", 9098)}
+    if made.stage == "feat-x":
+        wanted |= {(brokers, "teardown", 9098)}
+    assert to_others(made) == wanted
+    assert len(rules(made.connector, "Ingress")) == len(wanted)
+
+
+def test_a_task_starts_when_it_is_let_in_and_its_rules_go_after_it(made: Synthesized) -> None:
+    own = set(resources(made.connector, "AWS::EC2::SecurityGroupIngress"))
+    kinds = {"AWS::ECS::Service": 1, "Custom::WmsTeardown": made.stage == "feat-x"}
+    for kind, count in kinds.items():
+        found = [r for r in made.connector["Resources"].values() if r["Type"] == kind]
+        assert len(found) == count
+        assert all(own <= set(resource["DependsOn"]) for resource in found)
+
+
+def test_the_database_lets_the_task_in_where_its_group_is_told(scram: Synthesized) -> None:
+    database = "sg-0a0a0a0a0a0a0a0a7"
+    found = [rule for rule in to_others(scram) if rule[0] == database]
+    assert found == [(database, "task", 1522)]
+    written = [rule for rule in rules(scram.connector, "Ingress") if rule[0] == database]
+    assert len(written) == 1  # a rule that is there already cannot be written again
+
+
+def test_where_the_platform_lets_in_no_rule_of_its_groups_is_written(rich: Synthesized) -> None:
+    assert to_others(rich) == set()
 
 
 def test_the_teardown_does_not_reach_the_database(branch: Synthesized) -> None:
@@ -450,7 +496,7 @@ def test_the_teardown_does_not_reach_the_database(branch: Synthesized) -> None:
 
 
 def test_a_prometheus_that_comes_itself_reaches_metrics_only(rich: Synthesized) -> None:
-    incoming = {(peer, low, high) for _, peer, low, high in rules(rich.connector, "Ingress")}
+    incoming = to_ourselves(rich)
     own = next(peer for peer, _, _ in incoming if peer.startswith("<"))
     assert "TaskGroup" in own
     assert incoming == {("sg-0a0a0a0a0a0a0a0a9", 9090, 9090), (own, 8083, 8083)}

@@ -171,7 +171,7 @@ def test_brokers_that_want_a_login_are_reached_at_their_own_port(scram: Synthesi
     for name in ("connect", "controller"):
         assert variables(scram, name)["WMS_KAFKA_SECURITY"] == "scram"
     ports = {rule[2] for rule in rules(scram.connector, "Egress")}
-    assert ports == {443, 1521, 9096}
+    assert ports == {443, 1521, 1522, 9096}
     assert "PASSWORD" not in str(all_containers(scram))
 
 
