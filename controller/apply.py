@@ -31,7 +31,7 @@ from controller.core.action import (
 from controller.core.decision import Act, Decision, Difference, Wait
 from controller.core.faults import Denied, Fault, OutcomeUnknown, Rejected, Unavailable
 from controller.core.history import Origin, is_recorded
-from controller.core.hold import OWN_KINDS, hold
+from controller.core.hold import OWN_KINDS, Standing, hold, hold_always
 from controller.core.model import Json, ProbeOutcome, ResourceKey
 from controller.core.pace import give_back
 from controller.core.plan import Plan
@@ -90,9 +90,18 @@ class Outcome:
     def fault(self) -> Fault | None:
         return next((one.fault for one in self.applied if one.fault is not None), None)
 
+    @property
+    def wrote(self) -> bool:
+        """Whether another system said yes to a change."""
+        return any(one.fault is None and not is_own(one.action) for one in self.applied)
 
-def _may_have_written(fault: Fault) -> bool:
-    return isinstance(fault, OutcomeUnknown) or fault.reason == CRASHED
+    @property
+    def may_have_written(self) -> bool:
+        fault = self.fault
+        unknown = isinstance(fault, OutcomeUnknown) or (
+            fault is not None and fault.reason == CRASHED
+        )
+        return self.wrote or unknown
 
 
 class Applier:
@@ -159,12 +168,13 @@ class Applier:
             return Outcome(step, held=begun)
         applied: list[Applied] = []
         for action in act.actions:
-            if stopping() or (applied and not self._may_go_on(step)):
+            held = self._held_between(step, act, action) if applied else None
+            if stopping() or held is not None:
                 break
             applied.append(self._apply_action(step, action))
             if applied[-1].fault is not None:
                 break
-        outcome = Outcome(step, tuple(applied))
+        outcome = Outcome(step, tuple(applied), held)
         self._end(begun, act, outcome)
         return replace(outcome, untracked=self._track(outcome))
 
@@ -191,24 +201,29 @@ class Applier:
         wanted = sum(is_recorded(action) for action in act.actions)
         self._journal.end(begun, done, outcome.fault, wanted)
 
-    def _may_go_on(self, step: Step) -> bool:
-        """Whether the lease lasts for one more action; its own files every sidecar writes."""
-        return step.key.kind in OWN_KINDS or self._leadership.why_not() is None
-
     def _held(self, step: Step, act: Act) -> Decision | None:
         """Look once more, right before acting, whether to stop: a person's word, the lease."""
         if step.key.kind in OWN_KINDS:
             return None
-        try:
-            records = self._store.load()
-        except Fault as fault:
-            records, why = {}, f"the state store cannot be read: {fault.message}"
-            standing = replace(step.standing, records=records, observe_only=why)
-        else:
-            standing = replace(step.standing, records=records)
-        standing = replace(standing, not_leader=self._leadership.why_not())
-        decision = hold(act, standing)
+        decision = hold(act, self._look(step))
         return None if decision is act else decision
+
+    def _held_between(self, step: Step, act: Act, action: Action) -> Decision | None:
+        """Look before each further action; its own stamp has changed the pace, which is left."""
+        if step.key.kind in OWN_KINDS:  # its own files every sidecar writes
+            return None
+        if is_recorded(action):
+            return hold_always(act, self._look(step))
+        return hold_always(act, replace(step.standing, not_leader=self._leadership.why_not()))
+
+    def _look(self, step: Step) -> Standing:
+        """Read what people say by now, and whether the lease lasts for one more action."""
+        try:
+            standing = replace(step.standing, records=self._store.load())
+        except Fault as fault:
+            why = f"the state store cannot be read: {fault.message}"
+            standing = replace(step.standing, records={}, observe_only=why)
+        return replace(standing, not_leader=self._leadership.why_not())
 
     def _apply_action(self, step: Step, action: Action) -> Applied:
         start = self._clock.monotonic()
@@ -229,21 +244,20 @@ class Applier:
         """Count what failed and what was written, so that the next plan can pace it."""
         step, now = outcome.step, self._clock.now()
         track = step.standing.track
-        wrote = any(one.fault is None and not is_own(one.action) for one in outcome.applied)
         if outcome.fault is not None:
             track = after_fault(track, outcome.fault, now=now, jitter=self._jitter())
-        elif isinstance(step.decision, Act) and wrote:
+        elif isinstance(step.decision, Act) and outcome.wrote:
             # In these no one's edit is undone.
             uncounted = (Difference.ROTATION, Difference.WORD, Difference.FAILURE)
             counted = step.decision.difference not in uncounted
             track = after_write(track, now=now, wrote=step.decision.signature, counted=counted)
-        else:
+        elif outcome.held is None:
             return None
         try:
             records = self._store.load()
             for action in keep_track(records, step.key, track):
                 self._remember(action)
-            if outcome.fault is not None and not wrote and not _may_have_written(outcome.fault):
+            if not outcome.may_have_written:
                 for action in give_back(step.standing.key, step.standing.records, records):
                     self._remember(action)
         except Fault as fault:
@@ -320,9 +334,6 @@ class Applier:
         value = looked(version, self._clock.now(), said, action.subject)
         self._store.put(action.record, value)
 
-    def _value(self, key: str) -> Mapping[str, Json]:
-        record = self._store.load().get(key)
-        return record.value if record is not None else {}
     def _note_unseen(self, action: CheckSource, fault: Fault) -> None:
         """Keep what was found before; a refused login is counted, and not tried again."""
         now, before = self._clock.now(), self._value(action.record)
@@ -334,3 +345,7 @@ class Applier:
             record = probe_record(action.version, action.login.address)
             self._store.put(record, count_look(self._value(record)))
         self._store.put(action.record, stamped(before, str(action.version), now, outcome))
+
+    def _value(self, key: str) -> Mapping[str, Json]:
+        record = self._store.load().get(key)
+        return record.value if record is not None else {}

@@ -79,14 +79,19 @@ def hold(decision: Decision, standing: Standing) -> Decision:
     """Answer the decision, or the reason of the first row that holds it back."""
     if isinstance(decision, Converged):
         return decision
-    for row in ALWAYS:
-        held = row(decision, standing)
-        if held is not None:
-            return held
+    held = hold_always(decision, standing)
+    if held is not None:
+        return held
     if not isinstance(decision, Act):
         return decision  # stopped by hand, unknown, stalled: decided where it was observed
     later = (row(decision, standing) for row in BEFORE_ACTING)
     return next((held for held in later if held is not None), decision)
+
+
+def hold_always(decision: Decision, standing: Standing) -> Hold:
+    """Answer what holds back whatever its pace is; that also ends an act that has begun."""
+    rows = (row(decision, standing) for row in ALWAYS)
+    return next((held for held in rows if held is not None), None)
 
 
 def draw(decision: Decision, standing: Standing) -> Decision:

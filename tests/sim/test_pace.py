@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.decision import Stall, Wait
-from controller.core.hold import FREEZE_RECORD, suspend_record
+from controller.core.history import HISTORY as HISTORY_SECTION
+from controller.core.history import timeline
+from controller.core.hold import FREEZE_RECORD, TEARING_DOWN_RECORD, suspend_record
 from controller.core.model import LostTopics, connector_key, topic_key
+from controller.core.pace import read_pace
 from controller.cycle_report import CycleReport
 from controller.description import describe
 from tests.fakes.connect import REBALANCE
@@ -403,6 +406,72 @@ def test_a_freeze_is_heard_between_the_plan_and_each_action() -> None:
     assert world.kafka.topics[DATA].config["retention.ms"] == "1000"
     assert world.config["x"] == "theirs"
     assert writes(world) == 0
+
+
+def paused_and_rewritten() -> tuple[SimWorld, Controller]:
+    """What one act puts right by two calls: the config, then the run state."""
+    world, controller = settled(repair_delay=0.0)
+    assert world.edit("PUT", f"/connectors/{NAME}/pause") == 202
+    rewrite(world)
+    return world, controller
+
+
+def last_outcome(world: SimWorld) -> dict[str, Any]:
+    told = [one for one in timeline(world.store.read(HISTORY_SECTION, 100)) if "done" in one]
+    return told[-1]
+
+
+def happening(world: SimWorld, kind: str, what: str, do: Callable[[], object]) -> None:
+    """Have somebody do it while the effect of that name is under way."""
+
+    def fate(effect: Effect) -> Mishap:
+        if effect.kind == kind and effect.what.startswith(what):
+            do()
+        return Mishap.OK
+
+    world.fate = fate
+
+
+WORDS = {**HELD, "teardown": TEARING_DOWN_RECORD}
+
+
+@pytest.mark.parametrize("what", WORDS)
+def test_a_word_is_heard_between_two_actions_of_one_act(what: str) -> None:
+    world, controller = paused_and_rewritten()
+    happening(world, "PutConfig", NAME, lambda: leave_word(world, WORDS[what], 600.0))
+    controller.run(3)
+    assert "x" not in world.config
+    assert world.connect.world.connectors[NAME].target == "PAUSED"
+    told = last_outcome(world)
+    assert (told["action"], told["done"]) == ("PutConfig, Resume", "PutConfig")
+    assert told["outcome"] == "stopped between"
+
+
+def test_without_a_word_between_both_actions_are_done_at_once() -> None:
+    world, controller = paused_and_rewritten()
+    controller.settle()
+    assert (writes(world), writes(world, "Resume")) == (1, 2), "of which one began it all"
+    assert last_outcome(world)["done"] == "PutConfig, Resume"
+
+
+def test_a_store_that_cannot_be_read_between_two_actions_ends_the_act() -> None:
+    world, controller = paused_and_rewritten()
+    happening(world, "PutConfig", NAME, lambda: setattr(world.store, "broken", AWAY))
+    controller.run(3)
+    assert writes(world, "Resume") == 1, "the one that began it all"
+    assert world.connect.world.connectors[NAME].target == "PAUSED"
+    world.store.broken = None
+    controller.settle()
+
+
+def test_a_word_that_comes_once_the_act_is_stamped_holds_it_and_costs_no_budget() -> None:
+    world, controller = settled(repair_delay=0.0)
+    rewrite(world)
+    before = read_pace(world.store.load(), KEY, "c1", world.clock.time)
+    happening(world, "put", "pace/", lambda: leave_word(world, FREEZE_RECORD, 600.0))
+    controller.run(3)
+    assert writes(world) == 0
+    assert read_pace(world.store.load(), KEY, "c1", world.clock.time) == before
 
 
 # --- lost topics ------------------------------------------------------------------------------
