@@ -56,11 +56,13 @@ def _is_to_restore(manifest: ConnectorManifest, world: World) -> bool:
 
 
 def is_to_start(manifest: ConnectorManifest, world: World) -> bool:
-    """Whether it stands STOPPED and is declared otherwise."""
+    """Whether it stands STOPPED or PAUSED and is declared to do more."""
     observed = world.connectors.get(manifest.key)
-    if not isinstance(observed, ObservedConnector) or observed.state != "STOPPED":
+    if not isinstance(observed, ObservedConnector):
         return False
-    return manifest.run_state is not RunState.STOPPED
+    if observed.state == "PAUSED":
+        return manifest.run_state is RunState.RUNNING
+    return observed.state == "STOPPED" and manifest.run_state is not RunState.STOPPED
 
 
 def _may_interrupt(manifest: ConnectorManifest, world: World) -> bool:

@@ -43,7 +43,9 @@ def switch_state(
         return _start(manifest, memory, around)
     if wanted is RunState.PAUSED:
         return () if observed.state == "PAUSED" else (Pause(name),)
-    return (Resume(name),) if observed.state == "PAUSED" else ()
+    if observed.state != "PAUSED":
+        return ()
+    return _guard_start(name, (Resume(name),), around)  # its offsets may have gone before the pause
 
 
 def _start(
@@ -58,20 +60,22 @@ def _start(
         )
     if around.hold_resume is not None:
         return around.hold_resume
+    start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
+    return _guard_start(name, (*around.before_resume, start), around)
+
+
+def _guard_start(
+    name: str, starts: tuple[Action, ...], around: Surroundings
+) -> tuple[Action, ...] | Wait | Stall:
     if around.missing:
         return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}")
     if around.offsets is None:
         return Wait("OffsetsUnread", "its offsets are read before it is resumed", 0.0)
     if isinstance(around.offsets, Unknown):
         return Wait(around.offsets.fault.reason, around.offsets.fault.message)
-    start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
-    starts = (*around.before_resume, start)
-    if around.protected and not around.offsets:
-        shared = guard_shared(name, around.neighbours)
-        if shared is not None:
-            return shared
-        return _guard_snapshot(name, starts, around.filled)
-    return starts
+    if around.offsets or not around.protected:
+        return starts
+    return guard_shared(name, around.neighbours) or _guard_snapshot(name, starts, around.filled)
 
 
 def _guard_snapshot(

@@ -95,6 +95,23 @@ def test_a_connector_that_somebody_stopped_stays_stopped_until_somebody_resumes_
     controller.stay_quiet()
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["paused", "created again as paused"])
+def test_one_that_was_paused_when_its_offsets_were_gone_begins_no_snapshot(again: bool) -> None:
+    world, controller = settled()
+    config = dict(world.config)
+    world.edit("PUT", f"/connectors/{NAME}/stop")
+    world.edit("DELETE", f"/connectors/{NAME}/offsets")
+    if again:
+        world.edit("DELETE", f"/connectors/{NAME}")
+        body = {"name": NAME, "config": config, "initial_state": "PAUSED"}
+        world.edit("POST", "/connectors", body)
+    else:
+        world.edit("PUT", f"/connectors/{NAME}/pause")
+    controller.run(30)
+    assert world.snapshots == 1
+    assert world.connect.world.connectors[NAME].target == "PAUSED"
+
+
 def test_on_an_ephemeral_stage_it_is_resumed() -> None:
     world, controller = settled(stage=Stage("feat-demo"))
     world.edit("PUT", f"/connectors/{NAME}/stop")

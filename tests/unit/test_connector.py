@@ -277,6 +277,7 @@ def test_on_a_branch_a_stop_is_drift() -> None:
     assert (decision.actions, decision.difference) == ((Resume(NAME),), Difference.DRIFT)
 
 
+@pytest.mark.parametrize("state", ["STOPPED", "PAUSED"])
 @pytest.mark.parametrize(
     ("around", "reason"),
     [
@@ -288,16 +289,32 @@ def test_on_a_branch_a_stop_is_drift() -> None:
     ],
 )
 def test_a_connector_of_ours_is_resumed_only_after_all_was_looked_at(
-    around: dict[str, Any], reason: str
+    around: dict[str, Any], reason: str, state: str
 ) -> None:
-    assert wait(decided(observed=stopped(), memory=OURS, **around)).reason == reason
+    seen = make.observed_connector(state=state)
+    assert wait(decided(observed=seen, memory=OURS, **around)).reason == reason
 
 
-def test_without_offsets_it_is_resumed_only_into_empty_topics() -> None:
-    empty = decided(observed=stopped(), memory=OURS, offsets=(), filled=frozenset())
+@pytest.mark.parametrize("state", ["STOPPED", "PAUSED"])
+def test_without_offsets_it_is_resumed_only_into_empty_topics(state: str) -> None:
+    seen = make.observed_connector(state=state)
+    empty = decided(observed=seen, memory=OURS, offsets=(), filled=frozenset())
     assert act(empty).actions == (Resume(NAME),)
-    filled = decided(observed=stopped(), memory=OURS, offsets=(), filled=frozenset({"wms"}))
+    filled = decided(observed=seen, memory=OURS, offsets=(), filled=frozenset({"wms"}))
     assert stall(filled).reason == "SnapshotWouldStart"
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "PAUSED"])
+def test_without_offsets_it_is_resumed_only_where_no_other_stage_is(state: str) -> None:
+    seen = make.observed_connector(state=state)
+    decision = decided(
+        observed=seen,
+        memory=OURS,
+        offsets=(),
+        filled=frozenset(),
+        neighbours=frozenset({"mgmt.connect.wms-connector-val.offsets"}),
+    )
+    assert stall(decision).reason == "ClusterShared"
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "FAILED"])
