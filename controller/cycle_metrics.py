@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from controller.apply import Applied, Outcome
 from controller.core.action import is_own
@@ -11,6 +12,7 @@ from controller.core.decision import Act, Difference, Stall, Wait
 from controller.core.idle import is_active, is_suspended
 from controller.core.model import Kind, RunState, Unknown
 from controller.core.plan import Plan
+from controller.core.preflight_step import redo_left_of
 from controller.core.restart_case import restart_counts
 from controller.core.restart_memory import verdicts
 from controller.core.world import World
@@ -39,7 +41,8 @@ def record_cycle(report: CycleReport, recorder: Recorder, stale_since: float | N
         sum(getattr(one, "fallback", False) for one in report.world.secrets.values()),
         report.world.now if report.complete else None,
     )
-    recorder.lag_set(report.world.lag, _running(report.world))
+    lag = replace(report.world.lag, redo_left=redo_left_of(report.world))
+    recorder.lag_set(lag, _running(report.world))
     recorder.orphans_set(len(report.plan.orphans))
     for failure, result in verdicts(report.world.records, report.plan.memory):
         recorder.restart_judged(failure, result)

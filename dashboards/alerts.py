@@ -254,6 +254,16 @@ ALERTS: Final = (
         twin="NoActiveController",
     ),
     Alert(
+        "RedoEnding",
+        f"{lag_metric.REDO_LEFT.name} < 14400",
+        "5m",
+        "page",
+        "{{ $labels.name }}: in less than four hours the database deletes the redo that it must "
+        "read from.",
+        _cases(lag_metric.REDO_LEFT, "7200x30", "90000x30", NAMED),
+        twin="RedoEnding",
+    ),
+    Alert(
         "OldTransaction",
         f"{TRANSACTION_AGE.name} > 14400",
         "15m",

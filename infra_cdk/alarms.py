@@ -107,6 +107,15 @@ RULES: Final = (
         of=5,
     ),
     AlarmRule(
+        "RedoEnding",
+        published.REDO_LEFT,
+        _always(14_400),
+        "The database soon deletes the redo that a connector must read from. `wmsctl status` says "
+        "when; ask the DBA to keep it until the connector got on.",
+        statistic="Minimum",
+        below=True,
+    ),
+    AlarmRule(
         "RestartBudgetSpent",
         published.RESTART_BUDGET_SPENT,
         _always(1),

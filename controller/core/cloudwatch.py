@@ -55,6 +55,9 @@ LAG: Final = Published("Lag", "Seconds", "How far Kafka is behind the source.", 
 HEARTBEAT_AGE: Final = Published(
     "HeartbeatAge", "Seconds", "Age of Debezium's newest heartbeat record.", True
 )
+REDO_LEFT: Final = Published(
+    "RedoLeft", "Seconds", "How long the database keeps the redo of a standing position.", True
+)
 RESTARTS: Final = Published("Restarts", "Count", "Restarts this cycle.", True)
 RESTART_BUDGET_SPENT: Final = Published(
     "RestartBudgetSpent", "Count", "1 while no restart is left in the budget.", True
@@ -78,6 +81,7 @@ PUBLISHED: Final = (
     NOT_HEALTHY,
     LAG,
     HEARTBEAT_AGE,
+    REDO_LEFT,
     RESTARTS,
     RESTART_BUDGET_SPENT,
     SECRET_FALLBACK,

@@ -16,10 +16,12 @@ from controller.core.condition import Status
 from controller.core.connector_class import ORACLE
 from controller.core.connector_memory import stopped_record
 from controller.core.explain import who_acts
-from controller.core.failure import Failure, known
+from controller.core.failure import Actor, Failure, known
 from controller.core.lag_report import WORKER
 from controller.core.login_stop import read_stop
 from controller.core.model import Absent, ConnectorManifest, ObservedConnector, RunState, Unknown
+from controller.core.preflight import Finding
+from controller.core.preflight_step import findings_of
 from controller.core.progress import Progress
 from controller.core.restart_case import ailment_in, bounced_until
 from controller.core.silence import heartbeat_interval, silent_for
@@ -79,6 +81,7 @@ class _Patient:
             or self._frozen()
             or self._without_kafka()
             or self._silent()
+            or self._in_danger()
         )
         return told or self._running()
 
@@ -229,6 +232,13 @@ class _Patient:
             "that time; a restart of the task is safe",
         )
 
+    def _in_danger(self) -> Verdict | None:
+        """Tell what was found wrong in the database though the connector still gets on."""
+        found, at = findings_of(self.name, self.world)
+        if not found or not found[0].fails:
+            return None
+        return _ill(found[0].reason, f"RUNNING, but {_tell_finding(found[0], at)}")
+
     def _must_move(self) -> bool:
         """Whether heartbeats move the offset of a source in which nobody writes."""
         if not heartbeat_interval(self.observed):
@@ -248,6 +258,9 @@ class _Patient:
         lately = moved is not None and self.world.now - moved <= MOVED_LATELY
         if self.world.unseen_log is not None and not lately:
             return Status.UNKNOWN, "NotSeen", f"{said}. RUNNING alone is no proof of health"
+        found, at = findings_of(self.name, self.world)
+        if found:
+            return Status.TRUE, found[0].reason, f"{said}; {_tell_finding(found[0], at)}"
         return Status.TRUE, "Running", said
 
     def _unseen(self) -> Iterator[str]:
@@ -282,6 +295,11 @@ def _tell_stop(failure: str, at: float) -> str:
         f"stopped by the controller at {utc(at)} after {failure}, so that no further login is "
         f"tried.{says} {_advise(row)}"
     )
+
+
+def _tell_finding(finding: Finding, at: float) -> str:
+    asked = who_acts(Actor.DBA)
+    return f"the database, looked at {utc(at)}: {finding.message}. {finding.sql} ({asked})"
 
 
 def _advise(row: Failure | None) -> str:

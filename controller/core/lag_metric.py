@@ -41,6 +41,14 @@ HEARTBEAT_AGE: Final = Metric(
     _NAME,
     unit="seconds",
 )
+REDO_LEFT: Final = Metric(
+    "wms_redo_left_seconds",
+    _GAUGE,
+    "In how many seconds a connector that stands still loses its position, since the database "
+    "keeps its redo no longer; as the newest look at the database found it.",
+    _NAME,
+    unit="seconds",
+)
 LAG_SEEN: Final = Metric(
     "wms_lag_seen",
     _GAUGE,
@@ -146,6 +154,7 @@ LAG_METRICS: Final = (
     TOPIC_LAG,
     TOPIC_AGE,
     HEARTBEAT_AGE,
+    REDO_LEFT,
     LAG_SEEN,
     JMX_UP,
     CONTAINER_RESTARTS,

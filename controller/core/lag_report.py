@@ -60,6 +60,7 @@ class LagReport:
     jmx_up: bool = False
     containers: tuple[ObservedContainer, ...] = ()
     trends: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    redo_left: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # seconds
 
 
 @dataclass(frozen=True, slots=True)

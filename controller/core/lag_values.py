@@ -20,6 +20,8 @@ def lag_values(report: LagReport, running: Collection[str]) -> Iterator[Value]:
             yield (lag_metric.LAG_SEEN.name, (name, str(sign))), float(sign in lag.seen)
         if name in running:
             yield from _of_lag(name, lag)
+    for name, left in report.redo_left.items():
+        yield (lag_metric.REDO_LEFT.name, (name,)), left
     for name, bean in report.beans.items():
         for one in lag_metric.ATTRIBUTES:
             value = bean.get(one.context, one.attribute)

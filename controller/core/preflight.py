@@ -21,8 +21,25 @@ TRANSACTION_HOURS: Final = 4.0
 REDO_HOURS: Final = 12.0  # before the redo of the committed position may be gone
 REDO: Final = "oldestScn"
 STARTED, LOOKED, UNREACHABLE, REFUSED = "started", "looked", "unreachable", "refused"
-_FOUND: Final = ("findings",)  # of a record: what the newest look that was answered found
+_FOUND: Final = (
+    "findings",
+    "foundAt",
+    "redoHours",
+    "scn",
+)  # of a record: what the newest look that was answered found
 WAL_BYTES: Final = 10 * 1024**3  # kept back by a slot
+
+_REASONS: Final = {
+    "logMode": "RedoNotArchived",
+    "supplementalLogging": "LoggingIncomplete",
+    REDO: "RedoEnding",
+    "oldestTransactionHours": "OldTransaction",
+    "passwordDays": "PasswordExpiring",
+    "walLevel": "WalNotLogical",
+    "slot": "SlotMissing",
+    "retainedWalBytes": "WalKeptBack",
+    "publication": "PublicationMissing",
+}
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 
@@ -42,6 +59,15 @@ class Finding:
     verdict: Verdict
     message: str
     sql: str = ""
+
+    @property
+    def fails(self) -> bool:
+        return self.verdict is Verdict.FAILING
+
+    @property
+    def reason(self) -> str:
+        """Name it as the reason of a condition."""
+        return _REASONS.get(self.check.partition(" ")[0], "DatabaseUnprepared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,10 +318,7 @@ def _is_urgent(value: Mapping[str, Json]) -> bool:
     if value.get("outcome") == UNREACHABLE:
         return True
     found = read_findings(value) if value.get("outcome") == LOOKED else ()
-    return any(
-        one.verdict is Verdict.FAILING or (one.check == REDO and one.verdict is Verdict.WARNING)
-        for one in found
-    )
+    return any(one.fails or (one.check == REDO and one.verdict is Verdict.WARNING) for one in found)
 
 
 def stamped(
@@ -312,7 +335,16 @@ def looked(version: str, now: float, said: Said, subject: Subject) -> dict[str, 
         {"check": f.check, "verdict": str(f.verdict), "message": f.message, "sql": f.sql}
         for f in judge(said, subject)
     ]
-    return {"version": version, "at": now, "outcome": LOOKED, "findings": told}
+    scn = subject.offset_scn
+    return {
+        "version": version,
+        "at": now,
+        "outcome": LOOKED,
+        "findings": told,
+        "foundAt": now,
+        "redoHours": redo_left(said, subject),
+        "scn": None if scn is None else str(scn),
+    }
 
 
 def read_findings(value: Mapping[str, Json] | None) -> tuple[Finding, ...]:
@@ -328,3 +360,22 @@ def read_findings(value: Mapping[str, Json] | None) -> tuple[Finding, ...]:
         for item in (items if isinstance(items, list) else ())
         if isinstance(item, dict) and item.get("verdict") in set(Verdict)
     )
+
+
+def found_at(value: Mapping[str, Json] | None) -> float:
+    at = value.get("foundAt") if value is not None else None
+    return float(at) if isinstance(at, int | float) else 0.0
+
+
+def newest_findings(value: Mapping[str, Json] | None, now: float) -> tuple[Finding, ...]:
+    """Read what still counts; what nobody could look at again for two days does not."""
+    return read_findings(value) if 0 <= now - found_at(value) < 2 * EVERY else ()
+
+
+def redo_seconds(value: Mapping[str, Json], scn: int | None, now: float) -> float | None:
+    """Tell what is left by now: it runs out while the position stands where it was looked at."""
+    hours, at = value.get("redoHours"), found_at(value)
+    if not isinstance(hours, int | float) or not 0 <= now - at < 2 * EVERY:
+        return None
+    stood = now - at if value.get("scn") == str(scn) else 0.0
+    return max(0.0, hours * 3600.0 - stood)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from controller.core.action import CheckSource, Remember
 from controller.core.decision import Act
@@ -12,11 +12,14 @@ from controller.core.model import (
     ProbeMode,
 )
 from controller.core.preflight import (
+    Finding,
     Subject,
     Verdict,
     due,
+    found_at,
+    newest_findings,
     preflight_record,
-    read_findings,
+    redo_seconds,
     stamped,
 )
 from controller.core.probe import Proved, look_refused
@@ -68,11 +71,32 @@ def _subject(
     )
 
 
+def findings_of(name: str, world: World) -> tuple[tuple[Finding, ...], float]:
+    """Answer what the newest look found that is not fine, the gravest first, and when that was."""
+    known = world.records.get(preflight_record(name))
+    value = known.value if known is not None else None
+    found = newest_findings(value, world.now)
+    return (
+        *(f for f in found if f.fails),
+        *(f for f in found if f.verdict is Verdict.WARNING),
+    ), found_at(value)
+
+
+def redo_left_of(world: World) -> Mapping[str, float]:
+    """Tell for which connectors it is known how many seconds their redo lasts."""
+    found: dict[str, float] = {}
+    for manifest in world.declared_connectors:
+        known = world.records.get(preflight_record(manifest.name))
+        seen = world.progress.get(manifest.name)
+        scn = resume_scn(seen.offsets) if isinstance(seen, Progress) else None
+        left = None if known is None else redo_seconds(known.value, scn, world.now)
+        if left is not None:
+            found[manifest.name] = left
+    return found
+
+
 def preflight_warnings(world: World) -> Iterator[str]:
     """Tell what a DBA should know, each with the SQL."""
-    names = [m.name for m in world.revision.connectors] if world.revision is not None else []
-    for name in sorted(names):
-        known = world.records.get(preflight_record(name))
-        for finding in read_findings(known.value if known is not None else None):
-            if finding.verdict in (Verdict.WARNING, Verdict.FAILING):
-                yield f"connector/{name}: the database: {finding.message}; {finding.sql}"
+    for manifest in world.declared_connectors:
+        for finding in findings_of(manifest.name, world)[0]:
+            yield f"connector/{manifest.name}: the database: {finding.message}; {finding.sql}"

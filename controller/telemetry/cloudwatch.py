@@ -93,7 +93,7 @@ class Teller:
         Of the stage one speaks, who leads; of itself each does, so that no leader is no silence.
         """
         reading, leads = Reading(self._registry), self._leads()
-        data = [*self._of_stage(reading), *self._of_connectors(reading)]
+        data = [*self._of_stage(reading), *self._of_connectors(reading), *_of_redo(reading)]
         data = [one for one in data if leads or one.metric.by_each]
         return [one for one in data if math.isfinite(one.value) and abs(one.value) < _LARGEST]
 
@@ -141,6 +141,14 @@ class Teller:
         before = self._before.get(what, 0.0)
         self._before[what] = total
         return max(0.0, total - before)
+
+
+def _of_redo(reading: Reading) -> Iterator[Datum]:
+    """Tell also what is suspended: its position is lost all the same."""
+    left = reading.by_name(lag_metric.REDO_LEFT)
+    if left:
+        yield Datum(told.REDO_LEFT, min(left.values()))
+    yield from (Datum(told.REDO_LEFT, value, name) for name, value in sorted(left.items()))
 
 
 def _each(

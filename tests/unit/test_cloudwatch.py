@@ -40,7 +40,8 @@ class Told:
         self.recorder.cycle_started(AT)
         for name, condition, status in conditions:
             self.recorder.condition_set("connector", name, condition, status, "Any")
-        report = LagReport({n: Lag(s, "", heartbeat_age=s / 2) for n, s in lags.items()})
+        found = {n: Lag(s, "", heartbeat_age=s / 2) for n, s in lags.items()}
+        report = LagReport(found, redo_left={n: 1e5 - s for n, s in lags.items()})
         self.recorder.lag_set(report, lags.keys())
         self.recorder.observation_set({"connect": True}, 0, AT - 30)
         self.recorder.restarts_set(3, dict.fromkeys(lags, (0, 0.0)))
@@ -77,6 +78,7 @@ def test_the_stage_is_as_bad_as_its_worst_connector(told: Told) -> None:
     assert values["Lag", "a"] == 4.0
     assert values["HeartbeatAge", None] == 200.0
     assert (values["NotReady", None], values["NotReady", "a"], values["NotReady", "b"]) == (1, 0, 1)
+    assert (values["RedoLeft", None], values["RedoLeft", "a"]) == (1e5 - 400.0, 1e5 - 4.0)
 
 
 def test_one_that_is_suspended_is_told_and_rings_no_alarm_of_the_stage(told: Told) -> None:

@@ -30,6 +30,7 @@ from controller.core.model import (
     Unknown,
 )
 from controller.core.plan import plan
+from controller.core.preflight import Said, Subject, looked, preflight_record
 from controller.core.progress import Progress
 from controller.core.silence import SILENT_LIMIT
 from controller.core.world import World
@@ -302,6 +303,35 @@ def test_silence_is_told_against_the_interval_of_the_heartbeats() -> None:
     none = make.observed_connector({**BEATS, "heartbeat.interval.ms": "0"})
     assert judge(slow, **silent_world())[1] == "Running"
     assert judge(none, **silent_world())[1] == "Running"
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"logMode": "NOARCHIVELOG"}, ("False", "RedoNotArchived")),
+        ({"oldestScn": 2_000}, ("False", "RedoEnding")),
+        ({"oldestRedoHours": 6.0}, ("True", "RedoEnding")),
+        ({"oldestTransactionHours": 9.0}, ("True", "OldTransaction")),
+        ({"oldestTransactionHours": 9.0, "logMode": "NOARCHIVELOG"}, ("False", "RedoNotArchived")),
+        ({}, ("True", "Running")),
+    ],
+)
+def test_what_the_database_was_found_to_lack_is_a_reason_with_the_sql(
+    answers: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    good: dict[str, Any] = {"oldestScn": 900, "oldestRedoHours": 90.0, "positionHours": 4.0}
+    found = looked(
+        "v", make.NOW, Said({**good, **answers}, {}), Subject("oracle", offset_scn=1_000)
+    )
+    verdict = judge(stored=make.memory(**{preflight_record(make.NAME): found}))
+    assert short(verdict) == expected
+    assert ("for the database administrator" in verdict[2]) == bool(answers)
+
+
+def test_a_failure_is_told_before_what_the_database_lacks() -> None:
+    found = looked("v", make.NOW, Said({"logMode": "NOARCHIVELOG"}, {}), Subject("oracle"))
+    stored = make.memory(**{preflight_record(make.NAME): found})
+    assert short(judge(failed(REFUSED), stored=stored)) == ("False", "LoginRefused")
 
 
 @pytest.mark.parametrize(
