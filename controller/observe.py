@@ -302,11 +302,11 @@ class Observer:
         return {name: self._offsets_of(name) for name in offsets_due(world)}
 
     def _filled(self, world: World) -> Mapping[str, frozenset[str] | Unknown]:
-        """Look for records only where a resume would begin from nothing."""
+        """Look for records only where a resume begins from nothing, or goes on with a history."""
         if world.revision is None:
             return {}
         started = [m for m in world.revision.connectors if is_to_start(m, world)]
-        asked = [m for m in started if world.offsets.get(m.name) == ()]
+        asked = [m for m in started if isinstance(world.offsets.get(m.name), tuple)]
         return {manifest.name: self._filled_of(manifest, world) for manifest in asked}
 
     def _filled_of(self, manifest: ConnectorManifest, world: World) -> frozenset[str] | Unknown:

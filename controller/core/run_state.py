@@ -6,7 +6,13 @@ from controller.core.action import Action, Pause, Remember, Resume, Stop
 from controller.core.connector_memory import ConnectorMemory, stopped_record
 from controller.core.decision import Act, Difference, Risk, Stall, Wait
 from controller.core.identity import guard_shared
-from controller.core.model import ConnectorManifest, ObservedConnector, RunState, Unknown
+from controller.core.model import (
+    ConnectorManifest,
+    ObservedConnector,
+    RunState,
+    Unknown,
+    topic_key,
+)
 from controller.core.surroundings import Surroundings
 
 
@@ -45,7 +51,9 @@ def switch_state(
         return () if observed.state == "PAUSED" else (Pause(name),)
     if observed.state != "PAUSED":
         return ()
-    return _guard_start(name, (Resume(name),), around)  # its offsets may have gone before the pause
+    return _guard_start(
+        manifest, (Resume(name),), around
+    )  # its offsets may have gone before the pause
 
 
 def _start(
@@ -61,31 +69,40 @@ def _start(
     if around.hold_resume is not None:
         return around.hold_resume
     start: Action = Resume(name) if manifest.run_state is RunState.RUNNING else Pause(name)
-    return _guard_start(name, (*around.before_resume, start), around)
+    return _guard_start(manifest, (*around.before_resume, start), around)
 
 
 def _guard_start(
-    name: str, starts: tuple[Action, ...], around: Surroundings
+    manifest: ConnectorManifest, starts: tuple[Action, ...], around: Surroundings
 ) -> tuple[Action, ...] | Wait | Stall:
+    name = manifest.name
     if around.missing:
         return Wait("NeedsMissing", f"waits for {', '.join(around.missing)}")
     if around.offsets is None:
         return Wait("OffsetsUnread", "its offsets are read before it is resumed", 0.0)
     if isinstance(around.offsets, Unknown):
         return Wait(around.offsets.fault.reason, around.offsets.fault.message)
-    if around.offsets or not around.protected:
+    if not around.protected:
         return starts
+    if around.offsets:
+        return _guard_history(manifest, starts, around.filled)
     return guard_shared(name, around.neighbours) or _guard_snapshot(name, starts, around.filled)
+
+
+def _unread(filled: frozenset[str] | Unknown | None) -> Wait | None:
+    if filled is None:
+        return Wait("TopicsUnread", "its topics are looked at before it is resumed", 0.0)
+    if isinstance(filled, Unknown):
+        return Wait(filled.fault.reason, filled.fault.message)
+    return None
 
 
 def _guard_snapshot(
     name: str, starts: tuple[Action, ...], filled: frozenset[str] | Unknown | None
 ) -> tuple[Action, ...] | Wait | Stall:
     """Resume what has no offsets only while its topics are empty: it begins with a snapshot."""
-    if filled is None:
-        return Wait("TopicsUnread", "its topics are looked at before it is resumed", 0.0)
-    if isinstance(filled, Unknown):
-        return Wait(filled.fault.reason, filled.fault.message)
+    if not isinstance(filled, frozenset):
+        return _unread(filled) or starts
     if not filled:
         return starts
     held = Act(
@@ -99,5 +116,34 @@ def _guard_snapshot(
         "SnapshotWouldStart",
         f"connector {name} has no offsets, and {', '.join(sorted(filled))} hold records: resumed, "
         f"{held.consequence}",
+        held=held,
+    )
+
+
+def _guard_history(
+    manifest: ConnectorManifest,
+    starts: tuple[Action, ...],
+    filled: frozenset[str] | Unknown | None,
+) -> tuple[Action, ...] | Wait | Stall:
+    """Resume what has offsets only while its history holds what they were reached with."""
+    name, history = manifest.name, manifest.history_topic
+    if history is None or topic_key(history) not in manifest.needs:
+        return starts
+    if not isinstance(filled, frozenset):
+        return _unread(filled) or starts
+    if history in filled:
+        return starts
+    held = Act(
+        starts,
+        "Resume",
+        f"schema history {history} of connector {name} is empty",
+        risk=Risk.DATA_LOSS,
+        consequence="it fails, or builds the history from the tables as they are now, and reads "
+        "what was written before an ALTER TABLE with columns that it did not have",
+    )
+    return Stall(
+        "HistoryEmpty",
+        f"connector {name} has offsets, and its schema history {history} holds no record: "
+        f"resumed, {held.consequence}",
         held=held,
     )

@@ -112,6 +112,32 @@ def test_one_that_was_paused_when_its_offsets_were_gone_begins_no_snapshot(again
     assert world.connect.world.connectors[NAME].target == "PAUSED"
 
 
+def create_again(world: SimWorld, *, emptied: str, offsets: bool) -> None:
+    """Take the connector away, what one topic held with it, and its offsets as well if told so."""
+    world.edit("PUT", f"/connectors/{NAME}/stop")
+    if not offsets:
+        world.edit("DELETE", f"/connectors/{NAME}/offsets")
+    world.edit("DELETE", f"/connectors/{NAME}")
+    world.kafka.topics[emptied].records = 0
+
+
+def test_a_full_schema_history_alone_keeps_one_without_offsets_from_a_snapshot() -> None:
+    world, controller = settled()
+    create_again(world, emptied=DATA, offsets=False)
+    controller.run(20)
+    assert world.connect.world.connectors[NAME].target == "STOPPED"
+    assert world.snapshots == 1
+
+
+def test_one_with_offsets_is_not_resumed_over_an_empty_schema_history() -> None:
+    world, controller = settled()
+    create_again(world, emptied=HISTORY, offsets=True)
+    controller.run(20)
+    assert world.connect.world.connectors[NAME].target == "STOPPED"
+    world.kafka.topics[HISTORY].records = 9
+    controller.settle()
+
+
 def test_on_an_ephemeral_stage_it_is_resumed() -> None:
     world, controller = settled(stage=Stage("feat-demo"))
     world.edit("PUT", f"/connectors/{NAME}/stop")

@@ -19,7 +19,7 @@ from controller.core.connector import decide_connector
 from controller.core.connector_memory import ConnectorMemory, restart_record, stopped_record
 from controller.core.decision import Act, Converged, Decision, Difference, Risk, Stall, Wait
 from controller.core.diff import hash_config
-from controller.core.model import ABSENT, DesiredConnector, RunState, Unknown, Unresolved
+from controller.core.model import ABSENT, DesiredConnector, RunState, Unknown, Unresolved, topic_key
 from controller.core.surroundings import Surroundings, rivals_of
 from tests import make
 
@@ -315,6 +315,28 @@ def test_without_offsets_it_is_resumed_only_where_no_other_stage_is(state: str) 
         neighbours=frozenset({"mgmt.connect.wms-connector-val.offsets"}),
     )
     assert stall(decision).reason == "ClusterShared"
+
+
+HISTORY = "wms.schema-changes"
+WITH_HISTORY = make.desired_connector(
+    make.connector_manifest(needs=frozenset({topic_key(HISTORY)}))
+)
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "PAUSED"])
+def test_with_offsets_it_is_resumed_only_with_a_schema_history_that_holds_something(
+    state: str,
+) -> None:
+    seen = make.observed_connector(state=state)
+    unread = decided(WITH_HISTORY, seen, OURS, filled=None)
+    assert wait(unread).reason == "TopicsUnread"
+    full = decided(WITH_HISTORY, seen, OURS, filled=frozenset({HISTORY}))
+    assert act(full).actions == (Resume(NAME),)
+    empty = stall(decided(WITH_HISTORY, seen, OURS, filled=frozenset({"wms.APP.ORDERS"})))
+    assert empty.reason == "HistoryEmpty"
+    assert empty.held is not None
+    assert (empty.held.risk, empty.held.actions) == (Risk.DATA_LOSS, (Resume(NAME),))
+    assert isinstance(decided(WITH_HISTORY, seen, OURS, protected=False), Act)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "FAILED"])
