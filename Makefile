@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JARS := $(VENV)/.jars
 STAGE ?= main
+# Hundreds of short processes start in the tests; none should compile what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 STACK_TESTS := tests --ignore=tests/unit --ignore=tests/property -q
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-find-links --no-emit-index-url
 CONFIG ?= infra_cdk/examples/config.json

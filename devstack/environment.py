@@ -20,7 +20,8 @@ def variables() -> dict[str, str]:
 
 def inherited() -> dict[str, str]:
     """What children inherit: nothing that could steer a client or a JVM behind the stack's back."""
-    dropped = ("WMS_", "AWS_", "CONNECT_", "KAFKA_", "PG", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
+    steering = ("WMS_", "AWS_", "CONNECT_", "KAFKA_", "PG", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
+    dropped = (*steering, "PYTHONDONTWRITEBYTECODE")  # each start would compile it all again
     return {name: value for name, value in variables().items() if not name.startswith(dropped)}
 
 
