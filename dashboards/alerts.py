@@ -7,13 +7,15 @@ but for the data's position, and has an alert of its own when it lasts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from controller.core import lag_metric, metric
+from controller.core.failure import LOGIN_REFUSED, POSITION_LOST
 from controller.core.idle import LEFT_ALONE
 from controller.core.lag_metric import ATTRIBUTES
 from controller.core.metric_family import Metric
+from controller.core.restart import SPENT
 from controller.core.stage import NAMED as NAMED_STAGES
 from dashboards.alert import Alert, Sample
 
@@ -34,9 +36,21 @@ def condition(kind: str, status: str) -> str:
     return labelled(metric.CONDITION.name, kind="connector", condition=kind, status=status)
 
 
+def _unhealthy_by(reasons: Iterable[str]) -> str:
+    """Select the connectors that are not healthy for one of these reasons."""
+    named = "|".join(sorted(reasons))
+    return f'{metric.CONDITION_REASON.name}{{condition="Healthy", reason=~"{named}"}} == 1'
+
+
 SUSPENDED: Final = f"{labelled(metric.SUSPENDED.name, kind='connector')} == 1"
-# What a person left alone has its own alert; a word on another resource or stage is none here.
-MUTED: Final = f"unless on (stage, name) ({SUSPENDED})"
+# A refused login is muted with its connector, a lost position never is.
+URGENT: Final = (
+    f"{_unhealthy_by(POSITION_LOST)} or "
+    f"({_unhealthy_by(LOGIN_REFUSED)} unless on (stage, name) ({SUSPENDED}))"
+)
+# What a person left alone has its own alert, and what is urgent rings already; a word on another
+# resource or stage is none here.
+MUTED: Final = f"unless on (stage, name) ({SUSPENDED} or {URGENT})"
 
 
 def _asked(**labels: str) -> Mapping[str, str]:
@@ -53,7 +67,27 @@ def _muted(family: Metric, ill: str, labels: Mapping[str, str], after: str) -> t
         Sample({**series, **_asked(name="another")}, after, labels),
         Sample({**series, **_asked(kind="topic")}, after, labels),
         Sample({**there, **_asked(stage="main")}, after, here),
+        Sample({**series, _reason("OffsetScnGone"): "1x40"}, after, None),
+        Sample({**series, _reason("SourceUnreachable"): "1x40"}, after, labels),
     )
+
+
+def _labels(reason: str, kind: str = "Healthy") -> Mapping[str, str]:
+    return {**CONNECTOR, "condition": kind, "reason": reason}
+
+
+def _reason(reason: str, kind: str = "Healthy") -> str:
+    return labelled(metric.CONDITION_REASON.name, **_labels(reason, kind))
+
+
+def _while_suspended(sample: Sample, *, rings: bool) -> Sample:
+    series = {**sample.series, **_asked()}
+    return Sample(series, sample.after, sample.rings if rings else None)
+
+
+def _at_once(reason: str, *, rings: bool = True) -> Sample:
+    """Make a connector that is not healthy for this reason since a minute."""
+    return Sample({_reason(reason): "1x9"}, "1m", _labels(reason) if rings else None)
 
 
 def _shown(attribute: str) -> Metric:
@@ -82,10 +116,6 @@ ONE_DIED: Final = {_pulse("production", "a"): "0+60x5", _pulse("main", "a"): "0+
 
 def _idle(reason: str) -> str:
     return labelled(metric.NOT_ACTING.name, reason=reason)
-
-
-def _held(reason: str) -> str:
-    return labelled(metric.HELD.name, reason=reason)
 
 
 def _cases(
@@ -146,6 +176,22 @@ ALERTS: Final = (
         twin="NotReady",
     ),
     Alert(
+        "NotHealthyNow",
+        URGENT,
+        "0m",
+        "page",
+        "{{ $labels.name }}: {{ $labels.reason }}, which no waiting heals.",
+        (
+            _at_once("LoginRefused"),
+            _at_once("OffsetScnGone"),
+            _at_once("SourceUnreachable", rings=False),
+            _at_once("PasswordExpiring", rings=False),
+            _while_suspended(_at_once("LoginRefused"), rings=False),
+            _while_suspended(_at_once("OffsetScnGone"), rings=True),
+        ),
+        twin="NotHealthyNow",
+    ),
+    Alert(
         "NotHealthy",
         f"{condition('Healthy', 'False')} == 1 {MUTED}",
         "15m",
@@ -165,20 +211,25 @@ ALERTS: Final = (
     ),
     Alert(
         "RevisionStale",
-        f"{metric.REVISION_STALE.name} == 1",
-        "15m",
+        f"time() - ({metric.REVISION_STALE_SINCE.name} > 0) > 900",
+        "1m",
         "notice",
-        "The newest manifests are refused; those before stay in force.",
-        _cases(metric.REVISION_STALE, "1x30", "0x30"),
+        "The newest manifests have been refused for a quarter of an hour; those before stay in "
+        "force.",
+        _cases(metric.REVISION_STALE_SINCE, "60x30", "0x30"),
         twin="RevisionStale",
     ),
     Alert(
         "Held",
-        f"{_held('AcceptanceRequired')} > 0",
-        "15m",
+        f"{_idle('Stalled')} > 900",
+        "1m",
         "notice",
-        "A step waits for a person's word.",
-        _cases(metric.HELD, "1x30", "0x30", {"reason": "AcceptanceRequired"}),
+        "Something has waited for a person for a quarter of an hour.",
+        (
+            Sample({_idle("Stalled"): "0+60x30"}, "20m", {"reason": "Stalled"}),
+            Sample({_idle("Stalled"): "0+60x10 0x20"}, "20m", None),
+            Sample({_idle("Contended"): "0+60x30"}, "20m", None),
+        ),
         twin="Held",
     ),
     Alert(
@@ -223,21 +274,26 @@ ALERTS: Final = (
     ),
     Alert(
         "HeartbeatSilent",
-        f"{lag_metric.HEARTBEAT_AGE.name} > 600 {MUTED}",
+        f"{lag_metric.HEARTBEAT_AGE.name} > 900 {MUTED}",
         "5m",
         "page",
-        "{{ $labels.name }} has written no heartbeat for ten minutes: it captures nothing.",
-        _cases(lag_metric.HEARTBEAT_AGE, "700x30", "5x30", NAMED, muted=True),
+        "{{ $labels.name }} has written no heartbeat for a quarter of an hour: it captures "
+        "nothing.",
+        _cases(lag_metric.HEARTBEAT_AGE, "1000x30", "5x30", NAMED, muted=True),
         twin="HeartbeatSilent",
     ),
     Alert(
-        "RestartBudgetSpent",
-        f"{metric.RESTARTS_LEFT.name} == 0",
+        "RestartsSpent",
+        f"{labelled(metric.CONDITION_REASON.name, condition='Stalled', reason=SPENT)} == 1",
         "1m",
         "page",
-        "No restart is left in the budget: restarting did not help.",
-        _cases(metric.RESTARTS_LEFT, "0x30", "3x30"),
-        twin="RestartBudgetSpent",
+        "{{ $labels.name }} is restarted no more: restarting did not help.",
+        (
+            Sample({_reason(SPENT, "Stalled"): "1x9"}, "5m", _labels(SPENT, "Stalled")),
+            Sample({_reason("TablesChanged", "Stalled"): "1x9"}, "5m", None),
+            Sample({metric.RESTARTS_LEFT.name: "0x30"}, "5m", None),
+        ),
+        twin="RestartsSpent",
     ),
     Alert(
         "NoActiveController",

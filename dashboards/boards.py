@@ -201,7 +201,7 @@ CONNECTORS: Final = Board(
                 ),
                 panel(
                     "Restarts left",
-                    "Of this Connect cluster's budget. At 0 a person is needed.",
+                    "Of this Connect cluster's budget, which grows again within five minutes.",
                     (of(metric.RESTARTS_LEFT), "{{stage}}"),
                 ),
             ),

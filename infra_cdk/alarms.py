@@ -84,13 +84,28 @@ RULES: Final = (
         "NotReady",
         published.NOT_READY,
         _always(1),
-        "A connector that is declared running does not run. `wmsctl status` says why.",
+        "A connector that is declared running has not run for a quarter of an hour. "
+        "`wmsctl status` says why.",
+        of=15,
+        within=15,
+    ),
+    AlarmRule(
+        "NotHealthyNow",
+        published.NOT_HEALTHY_NOW,
+        _always(1),
+        "A login is refused or a position is lost: no waiting heals it. `wmsctl explain` says what "
+        "to do.",
+        of=1,
+        within=1,
     ),
     AlarmRule(
         "NotHealthy",
         published.NOT_HEALTHY,
         _always(1),
-        "A connector gets nowhere, whatever Connect says of it. `wmsctl explain` says why.",
+        "A connector has got nowhere for a quarter of an hour, whatever Connect says of it. "
+        "`wmsctl explain` says why.",
+        of=15,
+        within=15,
     ),
     AlarmRule(
         "Lag",
@@ -116,10 +131,11 @@ RULES: Final = (
         below=True,
     ),
     AlarmRule(
-        "RestartBudgetSpent",
-        published.RESTART_BUDGET_SPENT,
+        "RestartsSpent",
+        published.RESTARTS_SPENT,
         _always(1),
-        "The controller restarts a connector no more: restarting did not help.",
+        "The controller restarts a connector no more: restarting did not help. `wmsctl explain` "
+        "says what fails.",
         of=1,
         within=1,
     ),
@@ -140,10 +156,9 @@ RULES: Final = (
     AlarmRule(
         "Held",
         published.HELD,
-        _always(1),
-        "A step waits for a person's word. `wmsctl plan` says what it may cost.",
-        of=15,
-        within=15,
+        _always(900),
+        "Something has waited for a person for a quarter of an hour. `wmsctl status` says what "
+        "and why.",
         pages=False,
     ),
     AlarmRule(

@@ -12,9 +12,14 @@ from infra_cdk.alarms import Alarms, stage_metric, utilization
 from infra_cdk.environment_config import FullEnvironmentConfig
 
 _STATES = (published.NOT_SYNCED, published.NOT_READY, published.NOT_HEALTHY)
-_AGES = (published.OBSERVATION_AGE, published.NOT_ACTING, published.REVISION_STALE)
+_AGES = (
+    published.OBSERVATION_AGE,
+    published.NOT_ACTING,
+    published.HELD,
+    published.REVISION_STALE,
+)
 _SIGNS = (published.PULSE, published.ACTIVE, published.CONNECT_UP)
-_COUNTS = (published.ACTIONS, published.FAULTS, published.RESTARTS, published.HELD)
+_COUNTS = (published.ACTIONS, published.FAULTS, published.RESTARTS)
 
 
 def add_dashboard(scope: Construct, config: FullEnvironmentConfig, alarms: Alarms) -> None:
@@ -36,7 +41,7 @@ def add_dashboard(scope: Construct, config: FullEnvironmentConfig, alarms: Alarm
     )
     dashboard.add_widgets(
         _graph(config, "How old what we know is, in seconds", _AGES),
-        _graph(config, "Actions, faults, restarts, held steps", _COUNTS, "Sum"),
+        _graph(config, "Actions, faults, restarts", _COUNTS, "Sum"),
         _graph(config, "Signs of life", _SIGNS, "Sum"),
     )
     dashboard.add_widgets(

@@ -39,7 +39,9 @@ OBSERVATION_AGE: Final = Published(
 REVISION_STALE: Final = Published(
     "RevisionStaleAge", "Seconds", "How long the newest manifests have been refused; 0 if not."
 )
-HELD: Final = Published("Held", "Count", "Steps that wait for a person.")
+HELD: Final = Published(
+    "HeldAge", "Seconds", "Longest time that anything has waited for a person; 0 if nothing does."
+)
 NOT_ACTING: Final = Published(
     "NotActingAge",
     "Seconds",
@@ -51,6 +53,9 @@ ACTIONS: Final = Published("Actions", "Count", "Actions this cycle.")
 NOT_SYNCED: Final = Published("NotSynced", "Count", "1 while not as declared.", True)
 NOT_READY: Final = Published("NotReady", "Count", "1 while declared running and not running.", True)
 NOT_HEALTHY: Final = Published("NotHealthy", "Count", "1 while getting nowhere.", True)
+NOT_HEALTHY_NOW: Final = Published(
+    "NotHealthyNow", "Count", "1 while a login is refused or a position is lost."
+)
 LAG: Final = Published("Lag", "Seconds", "How far Kafka is behind the source.", True)
 HEARTBEAT_AGE: Final = Published(
     "HeartbeatAge", "Seconds", "Age of Debezium's newest heartbeat record.", True
@@ -59,8 +64,8 @@ REDO_LEFT: Final = Published(
     "RedoLeft", "Seconds", "How long the database keeps the redo of a standing position.", True
 )
 RESTARTS: Final = Published("Restarts", "Count", "Restarts this cycle.", True)
-RESTART_BUDGET_SPENT: Final = Published(
-    "RestartBudgetSpent", "Count", "1 while no restart is left in the budget.", True
+RESTARTS_SPENT: Final = Published(
+    "RestartsSpent", "Count", "1 while a connector is restarted no more: it did not help.", True
 )
 SECRET_FALLBACK: Final = Published(
     "SecretFallback", "Count", "Secrets in use from the default path."
@@ -79,10 +84,11 @@ PUBLISHED: Final = (
     NOT_SYNCED,
     NOT_READY,
     NOT_HEALTHY,
+    NOT_HEALTHY_NOW,
     LAG,
     HEARTBEAT_AGE,
     REDO_LEFT,
     RESTARTS,
-    RESTART_BUDGET_SPENT,
+    RESTARTS_SPENT,
     SECRET_FALLBACK,
 )

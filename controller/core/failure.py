@@ -26,6 +26,8 @@ from controller.core.failures import (
 
 __all__ = [
     "FAILURES",
+    "LOGIN_REFUSED",
+    "POSITION_LOST",
     "UNKNOWN",
     "Actor",
     "Diagnosis",
@@ -149,6 +151,16 @@ def _has_cause(whole: str) -> bool:
 
 
 _EMPTY: Final = frozenset({"", "null", "none", "nil", "undefined", "{}", "[]", '""', "''", "-"})
+
+# What no waiting heals, so that a person is told at once.
+LOGIN_REFUSED: Final = frozenset(
+    row.id
+    for row in FAILURES
+    if row.kind is FailureKind.CREDENTIAL and row.severity is Severity.STOPPED
+)
+POSITION_LOST: Final = frozenset(
+    row.id for row in FAILURES if row.kind is FailureKind.DATA_POSITION
+)
 
 
 # --- reading ------------------------------------------------------------------------------

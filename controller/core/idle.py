@@ -28,6 +28,7 @@ IDLE_REASONS: Final = (
     "SuspensionEnded",
     "ObserveOnly",
     "Contended",
+    "NotDelivered",
     "Stalled",
     "StaleRevision",
     "NoStateStore",
@@ -39,10 +40,11 @@ LEFT_ALONE: Final = (
     "Suspended",
     "ObserveOnly",
     "Contended",
+    "NotDelivered",
     "NoStateStore",
     "NoHistory",
 )
-_FROM_DECISIONS: Final = ("Contended", "SuspensionEnded")
+_FROM_DECISIONS: Final = ("Contended", "NotDelivered", "SuspensionEnded")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ NO_TASKS_AFTER: Final = 60.0  # seconds; a rebalance leaves a connector without 
 LOOPS_AFTER: Final = 300.0  # seconds; what passes by itself gets the time for it
 NO_TASKS: Final = "NoTasks"
 QUIET: Final = "NotFailed"
+SPENT: Final = "RestartsSpent"
 _MOVING: Final = ("UNASSIGNED", "RESTARTING", "PENDING")
 
 
@@ -150,7 +151,7 @@ def _restart(case: Case, limit: int | None) -> Decision:
     tries = case.tries or Tries(since=case.now)
     asked = case.released or (_changed_since(case) and tries.count > 0)
     if limit is not None and tries.count >= limit and not asked:
-        return Stall("RestartsSpent", _explain_spent(case, tries))
+        return Stall(SPENT, _explain_spent(case, tries))
     held = _too_soon(case) or _out_of_reach(case) or _paced(case, tries, asked=asked)
     return held or _act(case, tries)
 

@@ -18,8 +18,10 @@ from prometheus_client import CollectorRegistry
 from controller.core import cloudwatch as told
 from controller.core import lag_metric, metric
 from controller.core.cloudwatch import CONNECTOR, NAMESPACE, STAGE, Published
+from controller.core.failure import LOGIN_REFUSED, POSITION_LOST
 from controller.core.idle import LEFT_ALONE
 from controller.core.metric_family import Metric
+from controller.core.restart import SPENT
 
 LINE_METRICS: Final = 100  # of one EMF line
 LINE_BYTES: Final = 256 * 1024
@@ -93,7 +95,12 @@ class Teller:
         Of the stage one speaks, who leads; of itself each does, so that no leader is no silence.
         """
         reading, leads = Reading(self._registry), self._leads()
-        data = [*self._of_stage(reading), *self._of_connectors(reading), *_of_redo(reading)]
+        data = [
+            *self._of_stage(reading),
+            *self._of_connectors(reading),
+            *self._of_restarts(reading),
+            *_of_redo(reading),
+        ]
         data = [one for one in data if leads or one.metric.by_each]
         return [one for one in data if math.isfinite(one.value) and abs(one.value) < _LARGEST]
 
@@ -102,13 +109,12 @@ class Teller:
         seen = reading.total(metric.LAST_OBSERVATION) or self._born
         refused = reading.total(metric.REVISION_STALE_SINCE)
         idle = [v for had, v in reading.of(metric.NOT_ACTING) if had["reason"] in LEFT_ALONE]
-        stalled = reading.of(metric.CONDITION, condition="Stalled", status="True")
         yield Datum(told.PULSE, self._more(told.PULSE, reading.total(metric.CYCLES)))
         yield Datum(told.ACTIVE, reading.total(metric.ACTIVE))
         yield Datum(told.CONNECT_UP, reading.total(metric.UP, system="connect"))
         yield Datum(told.OBSERVATION_AGE, max(0.0, now - seen))
         yield Datum(told.REVISION_STALE, max(0.0, now - refused) if refused else 0.0)
-        yield Datum(told.HELD, sum(value for _, value in stalled))
+        yield Datum(told.HELD, reading.total(metric.NOT_ACTING, reason="Stalled"))
         yield Datum(told.NOT_ACTING, max(idle, default=0.0))
         yield Datum(told.FAULTS, self._more(told.FAULTS, reading.total(metric.FAULTS)))
         done = reading.total(metric.ACTIONS, result="applied")
@@ -116,9 +122,15 @@ class Teller:
         yield Datum(told.SECRET_FALLBACK, reading.total(metric.SECRET_FALLBACKS))
 
     def _of_connectors(self, reading: Reading) -> Iterator[Datum]:
-        """Tell each connector's number, and as the stage's the worst of those not suspended."""
+        """Tell each connector's number, and the worst of them as the stage's.
+
+        One that is suspended counts for no stage, and one that rings already counts there once.
+        """
         asked = reading.of(metric.SUSPENDED, kind="connector")
         quiet = frozenset(had["name"] for had, value in asked if value)
+        urgent = _urgent(reading, quiet)
+        yield Datum(told.NOT_HEALTHY_NOW, float(bool(urgent)))
+        quiet |= urgent
         for what, condition in _CONDITIONS:
             bad = {
                 had["name"]: value
@@ -130,17 +142,34 @@ class Teller:
         yield from _each(told.LAG, reading.by_name(lag_metric.LAG), quiet=quiet)
         heartbeats = reading.by_name(lag_metric.HEARTBEAT_AGE)
         yield from _each(told.HEARTBEAT_AGE, heartbeats, quiet=quiet)
+
+    def _of_restarts(self, reading: Reading) -> Iterator[Datum]:
         tried = reading.by_name(metric.RESTARTS_TRIED)
         more = {name: max(0.0, n - self._tried.get(name, 0.0)) for name, n in tried.items()}
         self._tried = tried
         yield from _each(told.RESTARTS, more, none=0.0)
-        spent = float(reading.total(metric.RESTARTS_LEFT) <= 0)
-        yield from _each(told.RESTART_BUDGET_SPENT, dict.fromkeys(tried, spent), none=spent)
+        stalled = reading.of(metric.CONDITION_REASON, condition="Stalled", reason=SPENT)
+        spent = {had["name"]: value for had, value in stalled}
+        yield from _each(told.RESTARTS_SPENT, dict.fromkeys(tried, 0.0) | spent, none=0.0)
 
     def _more(self, what: Published, total: float) -> float:
         before = self._before.get(what, 0.0)
         self._before[what] = total
         return max(0.0, total - before)
+
+
+def _urgent(reading: Reading, quiet: Collection[str]) -> frozenset[str]:
+    """Find the connectors that nobody may wait for; a lost position is never quiet."""
+    reasons = reading.of(metric.CONDITION_REASON, condition="Healthy")
+    return frozenset(
+        had["name"]
+        for had, value in reasons
+        if value
+        and (
+            had["reason"] in POSITION_LOST
+            or (had["reason"] in LOGIN_REFUSED and had["name"] not in quiet)
+        )
+    )
 
 
 def _of_redo(reading: Reading) -> Iterator[Datum]:

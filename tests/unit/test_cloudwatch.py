@@ -151,17 +151,41 @@ def test_a_history_that_cannot_be_written_is_a_way_of_not_acting(told: Told) -> 
     assert told.values()["NotActingAge", None] == 80
 
 
-def test_a_step_that_waits_for_a_person_is_held(told: Told) -> None:
-    told.cycle(("a", "Stalled", "True"), ("b", "Stalled", "False"))
-    assert told.values()["Held", None] == 1
+def test_what_waits_for_a_person_is_told_by_how_long_it_does(told: Told) -> None:
+    told.cycle(*ALL)
+    assert told.values()["HeldAge", None] == 0
+    told.recorder.idle_set({"Stalled": 900.0, "Contended": 5000.0})
+    assert told.values()["HeldAge", None] == 900
 
 
-def test_restarts_and_their_budget_are_told(told: Told) -> None:
+@pytest.mark.parametrize(("reason", "quiet", "now"), [
+    ("LoginRefused", False, 1),
+    ("LoginRefused", True, 0),
+    ("OffsetScnGone", False, 1),
+    ("OffsetScnGone", True, 1),
+    ("SourceUnreachable", False, 0),
+])  # fmt: skip
+def test_what_no_waiting_heals_is_told_apart_from_what_may_heal(
+    told: Told, reason: str, quiet: bool, now: int
+) -> None:
+    told.cycle(a=4.0)
+    told.recorder.condition_set("connector", "a", "Healthy", "False", reason)
+    told.recorder.suspended_set({("connector", "a"): quiet})
+    values = told.values()
+    assert values["NotHealthyNow", None] == now
+    rings_later = 1 if not now and not quiet else 0
+    assert (values["NotHealthy", None], values["NotHealthy", "a"]) == (rings_later, 1)
+
+
+def test_restarts_are_told_and_that_they_did_not_help(told: Told) -> None:
     told.cycle(*ALL, a=1.0)
     told.recorder.restarts_set(0, {"a": (2, AT)})
     values = told.values()
-    assert (values["Restarts", "a"], values["RestartBudgetSpent", None]) == (2, 1)
-    assert told.values()["Restarts", "a"] == 0
+    assert (values["Restarts", "a"], values["RestartsSpent", None]) == (2, 0)
+    told.recorder.condition_set("connector", "a", "Stalled", "True", "RestartsSpent")
+    values = told.values()
+    assert (values["Restarts", "a"], values["RestartsSpent", "a"]) == (0, 1)
+    assert values["RestartsSpent", None] == 1
 
 
 def test_a_line_is_what_cloudwatch_takes_for_metrics(told: Told) -> None:

@@ -22,6 +22,7 @@ from controller.core.idle import (
 from controller.core.model import Json, Manage, Record, Unknown, connector_key
 from controller.core.pace import idle_record, pace_record
 from controller.core.plan import plan
+from controller.core.probe import probe_record
 from controller.core.world import World
 from tests import make
 
@@ -49,6 +50,14 @@ CONTENDED = make.world(
     connectors=make.snapshot(DRIFTED),
     **stored(**{pace_record(KEY): SPENT}),
 )
+NEW = make.version("v2")
+PROVED: dict[str, Json] = {"attempts": 1, "failures": 0, "outcome": "accepted"}
+NOT_DELIVERED = make.world(
+    workers=2,
+    secrets={"dbInfo": make.secret(NEW, make.version("v1")), "brokerString": make.broker_secret()},
+    disk=make.disk(make.version("v1").key, NEW.key),
+    **stored(**{probe_record(NEW.key, "oracle://127.0.0.1:1521/ORCL"): PROVED}),
+)
 CASES: list[tuple[str, World, str | None]] = [
     ("NotLeader", make.world(not_leader="another leads"), None),
     ("Frozen", make.world(**stored(**{FREEZE_RECORD: {"reason": "audit"}})), None),
@@ -60,6 +69,7 @@ CASES: list[tuple[str, World, str | None]] = [
     ("StaleRevision", make.world(refusal="m.yaml:1: no"), None),
     ("NoStateStore", make.world(stored=Unknown(make.AWAY)), None),
     ("Contended", CONTENDED, str(KEY)),
+    ("NotDelivered", NOT_DELIVERED, str(KEY)),
     ("Stalled", make.world(topics=make.snapshot()), f"topic/{make.topic().name}"),
     (
         "SuspensionEnded",
