@@ -68,7 +68,8 @@ def _boundary(parts: Parts) -> Check | None:
         document = read_status(parts)[0]
     except Fault:
         return None
-    return check_boundaries(parts.stage, document, parts.boundaries.boundary_of)
+    prefix = parts.settings.secret_prefix
+    return check_boundaries(parts.stage, document, parts.boundaries.boundary_of, prefix)
 
 
 def void(_value: object) -> None: ...

@@ -14,6 +14,7 @@ from controller.core.protection import (
     NOBODY,
     Boundary,
     Finding,
+    Scope,
     judge_boundaries,
     judge_deletable,
 )
@@ -239,14 +240,17 @@ def check_boundaries(
     stage: Stage,
     document: Document,
     boundary_of: Callable[[str], Boundary | Absent | Unknown],
+    secret_prefix: str = "wms",  # noqa: S107 - a path
 ) -> Check | None:
-    """Ask IAM for the boundary of each role of the stage; None where IAM decides nothing."""
-    if (document.get("protection") or {}).get("identity") != "iam":
+    """Ask IAM for the boundary of each role of the stage; None where the stage is on no AWS."""
+    identity = (document.get("protection") or {}).get("identity")
+    if identity in (None, LOCAL):
         return None
+    scope = Scope(topics=identity == "iam", secret_prefix=secret_prefix)
     names = AwsNames(stage)
     purposes = ("execution", "task") if stage.named else ("execution", "task", "teardown")
     roles = [names.role(purpose) for purpose in purposes]
-    found = judge_boundaries(stage, {role: boundary_of(role) for role in roles})
+    found = judge_boundaries(stage, {role: boundary_of(role) for role in roles}, scope)
     return Check("boundary", found.ok, found.message)
 
 

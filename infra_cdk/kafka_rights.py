@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from aws_cdk import aws_iam as iam
 
-from controller.core.protection import DELETE_CLUSTER, WRITES
-from controller.core.stage import NAMED, Stage
+from controller.core.stage import Stage
 
 _DELETE: Final = ("kafka-cluster:DeleteTopic", "kafka:DeleteTopic")
 
@@ -96,20 +95,6 @@ def deny_deleting_all_but(cluster_arn: str, topics: Iterable[str]) -> iam.Policy
         actions=list(_DELETE),
         not_resources=topic_arns(cluster_arn, topics),
     )
-
-
-def platform_denials() -> list[dict[str, Any]]:
-    """What a branch's boundary must deny, since a branch's own code can grant it all else."""
-    topics = dict.fromkeys(topic for name in NAMED for topic in owned_topics(Stage(name)))
-    return [
-        {
-            "Sid": "KeepNamedStages",
-            "Effect": "Deny",
-            "Action": list(WRITES),
-            "Resource": [f"arn:aws:kafka:*:*:topic/*/{topic}" for topic in topics],
-        },
-        {"Sid": "KeepClusters", "Effect": "Deny", "Action": [DELETE_CLUSTER], "Resource": ["*"]},
-    ]
 
 
 def _allow(sid: str, actions: Iterable[str], resources: list[str]) -> iam.PolicyStatement:

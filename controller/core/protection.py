@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+from controller.core.aws_names import AwsNames
 from controller.core.faults import Fault
 from controller.core.model import Absent, Json, Unknown
 from controller.core.stage import NAMED, Stage
@@ -25,6 +26,37 @@ WRITES: Final = (
     "kafka:UpdateTopic",
 )
 DELETE_CLUSTER: Final = "kafka:DeleteCluster"
+SECRET_READS: Final = ("secretsmanager:GetSecretValue",)
+SECRET_WRITES: Final = (
+    "secretsmanager:CreateSecret",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecret",
+    "secretsmanager:UpdateSecretVersionStage",
+    "secretsmanager:RotateSecret",
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:PutResourcePolicy",
+)
+TABLE_WRITES: Final = (
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:UpdateTable",
+    "dynamodb:UpdateTimeToLive",
+    "dynamodb:DeleteTable",
+    "dynamodb:PutResourcePolicy",
+)
+OBJECT_WRITES: Final = ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
+BUCKET_WRITES: Final = (
+    "s3:PutBucketPolicy",
+    "s3:PutBucketVersioning",
+    "s3:PutLifecycleConfiguration",
+    "s3:DeleteBucket",
+)
+_SECRET: Final = "ANY-0a0a0a"  # noqa: S105 - a name, with what AWS appends to it
 _MOST_SHOWN: Final = 3
 
 Document = Mapping[str, Any]  # a policy of IAM
@@ -65,6 +97,14 @@ class Boundary:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What of the named stages must be out of reach, besides their secrets, tables and buckets."""
+
+    topics: bool = True  # False: the brokers ask IAM nothing
+    secret_prefix: str = "wms"  # noqa: S105 - a path
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Whether the precondition holds, in one sentence."""
 
@@ -72,31 +112,35 @@ class Finding:
     message: str
 
 
-def judge_boundaries(stage: Stage, seen: Mapping[str, Boundary | Absent | Unknown]) -> Finding:
+def judge_boundaries(
+    stage: Stage, seen: Mapping[str, Boundary | Absent | Unknown], scope: Scope | None = None
+) -> Finding:
     """Judge every role of the stage; what could not be seen is no pass."""
     wrong = [
         f"{role} {told}"
         for role, boundary in sorted(seen.items())
-        if (told := _what_is_wrong(stage, boundary)) is not None
+        if (told := _what_is_wrong(stage, boundary, scope or Scope())) is not None
     ]
     if wrong or not seen:
         return Finding(False, "; ".join(wrong) or "no role was looked at")
-    held = "has a boundary" if stage.named else "has a boundary that keeps named stages' topics"
+    held = "has a boundary" if stage.named else "has a boundary that keeps what named stages own"
     return Finding(True, f"every role of the stage {held}")
 
 
-def _what_is_wrong(stage: Stage, boundary: Boundary | Absent | Unknown) -> str | None:
+def _what_is_wrong(stage: Stage, boundary: Boundary | Absent | Unknown, scope: Scope) -> str | None:
     match boundary:
         case Absent():
             return "has no permissions boundary"
         case Unknown(fault):
             return _unseen(fault)
         case Boundary(arn, document, place):
-            open_to = [] if stage.named else list(left_open(document, place))
-            if not open_to:
+            groups = [] if stage.named else list(left_open(document, place, scope))
+            shown = [group[0] for group in groups]
+            if not shown:
                 return None
-            more = f" and {len(open_to) - _MOST_SHOWN} more" if len(open_to) > _MOST_SHOWN else ""
-            return f"has a boundary ({arn}) that allows {', '.join(open_to[:_MOST_SHOWN])}{more}"
+            rest = sum(map(len, groups)) - len(shown)
+            more = f" and {rest} more" if rest else ""
+            return f"has a boundary ({arn}) that allows {', '.join(shown)}{more}"
 
 
 def _unseen(fault: Fault) -> str:
@@ -121,14 +165,45 @@ def named_topics() -> tuple[str, ...]:
     return tuple(dict.fromkeys(topics))
 
 
-def left_open(document: Document, place: str) -> Iterator[str]:
-    """Say what a role with every right would still be let by this boundary, on any cluster."""
-    for topic in named_topics():
-        for action in WRITES:
-            if not denies(document, action, f"arn:aws:kafka:{place}:topic/any/any/{topic}"):
-                yield f"{action} on {topic}"
-    if not denies(document, DELETE_CLUSTER, f"arn:aws:kafka:{place}:cluster/any/any"):
-        yield DELETE_CLUSTER
+def left_open(document: Document, place: str, scope: Scope) -> Iterator[tuple[str, ...]]:
+    """Say, by what it is of, what a role with every right would still be let by this boundary."""
+    for group in _kept_from_branches(place, scope):
+        found = tuple(
+            f"{action} on {name}" if name else action
+            for name, resource, actions in group
+            for action in actions
+            if not denies(document, action, resource)
+        )
+        if found:
+            yield found
+
+
+_Kept: TypeAlias = "tuple[str, str, tuple[str, ...]]"  # what people call it, its ARN, the actions
+
+
+def _kept_from_branches(place: str, scope: Scope) -> Iterator[list[_Kept]]:
+    if scope.topics:
+        arn = f"arn:aws:kafka:{place}"
+        yield [(topic, f"{arn}:topic/any/any/{topic}", WRITES) for topic in named_topics()]
+        yield [("", f"{arn}:cluster/any/any", (DELETE_CLUSTER,))]
+    yield list(_secrets(place, scope.secret_prefix))
+    names = [AwsNames(Stage(name)) for name in NAMED]
+    tables = [one.state_table for one in names]
+    yield [(name, f"arn:aws:dynamodb:{place}:table/{name}", TABLE_WRITES) for name in tables]
+    buckets = [one.manifests_bucket(place.rpartition(":")[2]) for one in names]
+    yield [
+        (name, f"arn:aws:s3:::{name}", actions)
+        for bucket in buckets
+        for name, actions in ((bucket, BUCKET_WRITES), (f"{bucket}/manifests/any", OBJECT_WRITES))
+    ]
+
+
+def _secrets(place: str, prefix: str) -> Iterator[_Kept]:
+    """The default secrets are every stage's to read; written, they are the named stages', too."""
+    rights = dict.fromkeys(NAMED, (*SECRET_READS, *SECRET_WRITES))
+    for owner, actions in {**rights, "default": SECRET_WRITES}.items():
+        path = f"{prefix}/{owner}/{_SECRET}"
+        yield path, f"arn:aws:secretsmanager:{place}:secret:{path}", actions
 
 
 def denies(document: Document, action: str, resource: str) -> bool:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core.aws_names import AwsNames
 from controller.core.guards import own_name, protected_name
 from controller.core.stage import NAMED, Stage
-from infra_cdk.kafka_rights import owned_topics, platform_denials
+from infra_cdk.boundary import platform_denials
+from infra_cdk.kafka_rights import owned_topics
 from tests.infra.conftest import Synthesized
 from tests.infra.template import (
     all_statements,
@@ -395,6 +397,44 @@ def test_what_the_platform_denies_is_all_that_a_named_stage_owns(stage: str) -> 
             assert not allows(statements, action, f"{TOPIC}/{topic.replace('*', 'X.Y')}")
     for topic in owned_topics(Stage("feat-x")):
         assert allows(statements, DELETE, f"{TOPIC}/{topic.replace('*', 'X.Y')}")
+
+
+PLACE = "us-east-1:111122223333"
+
+
+def elsewhere(stage: str, secrets: str) -> list[tuple[str, str]]:
+    """What lies in AWS of a stage, each with one of the actions that would harm it."""
+    names = AwsNames(Stage(stage))
+    bucket = f"arn:aws:s3:::{names.manifests_bucket('111122223333')}"
+    secret = f"arn:aws:secretsmanager:{PLACE}:secret:wms/{secrets}/dbInfo-AbCdEf"
+    table = f"arn:aws:dynamodb:{PLACE}:table/{names.state_table}"
+    return [
+        ("secretsmanager:GetSecretValue", secret),
+        ("secretsmanager:PutSecretValue", secret),
+        ("dynamodb:PutItem", table),
+        ("dynamodb:DeleteTable", table),
+        ("s3:PutObject", f"{bucket}/manifests/pointer.json"),
+        ("s3:PutBucketPolicy", bucket),
+    ]
+
+
+@pytest.mark.parametrize("stage", NAMED)
+def test_what_the_platform_denies_keeps_a_named_stages_secrets_state_and_manifests(
+    stage: str,
+) -> None:
+    statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, *platform_denials()]
+    for action, resource in elsewhere(stage, stage):
+        assert not allows(statements, action, resource), action
+
+
+@pytest.mark.parametrize("stage", ["feat-x", "main-manifests"])
+def test_what_the_platform_denies_leaves_a_branch_its_own(stage: str) -> None:
+    statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, *platform_denials()]
+    for action, resource in elsewhere(stage, stage):
+        assert allows(statements, action, resource), action
+    default = f"arn:aws:secretsmanager:{PLACE}:secret:wms/default/dbInfo-AbCdEf"
+    assert allows(statements, "secretsmanager:GetSecretValue", default)
+    assert not allows(statements, "secretsmanager:PutSecretValue", default)
 
 
 def test_only_tasks_and_the_teardowns_function_assume_roles(made: Synthesized) -> None:

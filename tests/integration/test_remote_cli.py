@@ -153,7 +153,7 @@ def test_a_deploy_is_verified_through_the_table(
     assert told["checks"][-1] == {
         "check": "boundary",
         "ok": True,
-        "message": "every role of the stage has a boundary that keeps named stages' topics",
+        "message": "every role of the stage has a boundary that keeps what named stages own",
     }
     assert cli.main([*arguments, "another"]) == 1
     assert "not verified" in capsys.readouterr().out
@@ -163,11 +163,11 @@ def test_a_boundary_that_leaves_named_stages_open_is_not_verified(
     store: StateTable, roles: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     published(store)
-    roles(ALLOW_ALL, GUARD[1])
+    roles(ALLOW_ALL, *GUARD[1:4], *GUARD[5:])
     assert cli.main(["verify", "--timeout", "3"]) == 1
     told = capsys.readouterr().out
     assert "FAIL  boundary: wms-connector-feat-x-execution has a boundary (arn:aws:iam:" in told
-    assert "allows kafka-cluster:DeleteTopic on wms" in told
+    assert "allows kafka-cluster:DeleteTopic on wms, dynamodb:PutItem on wms-connector-main" in told
 
 
 def test_roles_that_iam_does_not_show_are_not_verified(

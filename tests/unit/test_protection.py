@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from controller.core.faults import Unavailable
 from controller.core.model import Absent, Unknown
 from controller.core.protection import (
     Boundary,
+    Scope,
     denies,
     identity_asked,
     judge_boundaries,
@@ -124,20 +126,17 @@ def test_the_boundary_that_the_documents_show_keeps_all_of_the_named_stages() ->
     assert found.ok, found.message
 
 
+def take(told: list[Any], at: int, key: str, number: int) -> None:
+    told[at][key].pop(number)
+
+
 def every_hole() -> list[Callable[[list[Any]], object]]:
-    topics, _cluster = platform()
     return [
-        *(
-            (lambda told, n=n: told[0]["Action"].pop(n))
-            for n in range(len(topics["Action"]))
-        ),
-        *(
-            (lambda told, n=n: told[0]["Resource"].pop(n))
-            for n in range(len(topics["Resource"]))
-        ),
-        lambda told: told.pop(0),
-        lambda told: told.pop(1),
-    ]  # fmt: skip
+        partial(take, at=at, key=key, number=number)
+        for at, statement in enumerate(platform())
+        for key in ("Action", "Resource")
+        for number in range(len(statement[key]))
+    ]
 
 
 @pytest.mark.parametrize("hole", every_hole())
@@ -146,13 +145,43 @@ def test_a_hole_in_it_is_found(hole: Callable[[list[Any]], object]) -> None:
     hole(statements)
     found = judge_boundaries(Stage("feat-x"), {"task": boundary(*statements)})
     assert not found.ok
-    assert "allows kafka" in found.message
+    assert "allows" in found.message
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_each_of_its_denials_is_missed(number: int) -> None:
+    statements = platform()
+    missing = statements.pop(number)
+    found = judge_boundaries(Stage("feat-x"), {"task": boundary(*statements)})
+    assert not found.ok
+    assert found.message.count(" allows ") == 1
+    (service,) = {action.partition(":")[0].partition("-")[0] for action in missing["Action"]}
+    assert f"allows {service}" in found.message
+
+
+def test_where_the_brokers_ask_iam_nothing_the_rest_is_kept_all_the_same() -> None:
+    scope = Scope(topics=False)
+    rest = [one for one in platform() if "kafka:" not in str(one["Action"])]
+    assert judge_boundaries(Stage("feat-x"), {"task": boundary(*rest)}, scope).ok
+    assert not judge_boundaries(Stage("feat-x"), {"task": boundary(*rest[1:])}, scope).ok
+
+
+def test_secrets_are_looked_for_under_their_own_prefix() -> None:
+    scope = Scope(secret_prefix="mmdl")
+    found = judge_boundaries(Stage("feat-x"), {"task": boundary(*platform())}, scope)
+    assert "secretsmanager:GetSecretValue on mmdl/main/" in found.message
 
 
 def test_a_branch_whose_boundary_allows_everything_is_told_what_it_allows() -> None:
     found = judge_boundaries(Stage("feat-x"), {"task": boundary()})
     assert not found.ok
-    assert "kafka-cluster:DeleteTopic on wms" in found.message
+    for told in (
+        "kafka-cluster:DeleteTopic on wms, ",
+        "secretsmanager:GetSecretValue on wms/main/",
+        "dynamodb:PutItem on wms-connector-main-state",
+        "s3:PutBucketPolicy on wms-main-manifests-111122223333",
+    ):
+        assert told in found.message
     assert "more" in found.message
 
 

@@ -192,7 +192,7 @@ def test_brokers_that_ask_nobody_pass_only_with_a_persons_word() -> None:
 GUARD = {
     "Statement": [
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": "kafka*:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "*:*", "Resource": "*"},
     ]
 }
 
@@ -227,11 +227,27 @@ def test_a_boundary_that_is_missing_or_hidden_fails(answer: Absent | Unknown, sa
     assert said in verdict.checks[-1].message
 
 
-@pytest.mark.parametrize("identity", ["scram", "none", "local", None])
-def test_where_iam_decides_nothing_no_boundary_is_asked_for(identity: str | None) -> None:
+@pytest.mark.parametrize("identity", ["local", None])
+def test_on_this_machine_no_boundary_is_asked_for(identity: str | None) -> None:
     document = good()
     document["protection"] = {"identity": identity, "deletable": []}
     assert check_boundaries(Stage("main"), document, lambda _role: ABSENT) is None
+
+
+@pytest.mark.parametrize("identity", ["scram", "none"])
+def test_what_lies_in_aws_must_be_kept_whatever_the_brokers_ask(identity: str) -> None:
+    document = good()
+    document["protection"] = {"identity": identity, "deletable": []}
+    open_to_all = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+
+    def boundary_of(_role: str) -> Boundary:
+        return Boundary("arn:aws:iam::1:policy/guard", open_to_all, "us-east-1:111122223333")
+
+    check = check_boundaries(Stage("feat-x"), document, boundary_of)
+    assert check is not None
+    assert not check.ok
+    assert "dynamodb:PutItem on wms-connector-main-state" in check.message
+    assert "kafka" not in check.message
 
 
 def test_it_waits_and_tells_what_it_waits_for_once() -> None:
