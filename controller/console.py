@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -42,17 +42,19 @@ def print_status(data: Mapping[str, Any]) -> None:
     """Print the state of everything; with colours and a table only on a terminal."""
     for line in _stage_lines(data):
         print(line)
-    rows = [_status_row(resource) for resource in data.get("resources") or []]
+    resources: list[Mapping[str, Any]] = data.get("resources") or []
     if sys.stdout.isatty():
-        _print_table(rows)
+        _print_table(resources)
     else:
-        for row in rows:
-            print("\t".join(row))
-    for resource in data.get("resources") or []:
-        for line in _health_lines(resource):
+        for resource in resources:
+            print("\t".join(_status_row(resource)))
+    for resource in resources:
+        for line in _resource_lines(resource):
             print(line)
     for orphan in data.get("orphans") or []:
         print(f"orphan: {orphan}")
+    for warning in data.get("warnings") or []:
+        print(f"warning: {warning}")
 
 
 def _stage_lines(data: Mapping[str, Any]) -> Iterator[str]:
@@ -75,13 +77,31 @@ def _idle_text(idle: Mapping[str, Any]) -> str:
     return f"not acting on {subject} since {since}: {idle['reason']}: {idle['message']}"
 
 
-def _health_lines(resource: Mapping[str, Any]) -> Iterator[str]:
-    """Say in full what Connect's RUNNING does not."""
+def _resource_lines(resource: Mapping[str, Any]) -> Iterator[str]:
+    """Say in full what is not well; what the table has said already is not said again."""
+    key = resource["resource"]
     for condition in resource.get("conditions") or []:
-        if condition["type"] == "Healthy" and condition["status"] != "True":
-            since = timestamp(condition["since"])
-            said = f"Healthy={condition['status']} since {since}: {condition['reason']}"
-            yield f"{resource['resource']} {said}: {condition['message']}"
+        if not _is_well(condition) and condition["message"] != resource["message"]:
+            said = (
+                f"{condition['type']}={condition['status']} since {timestamp(condition['since'])}"
+            )
+            yield f"{key} {said}: {condition['reason']}: {condition['message']}"
+    lag, restarts = resource.get("lag"), resource.get("restarts")
+    if lag:
+        yield f"{key} lag {_lag_text(lag)}: {lag['message']}"
+    if restarts:
+        yield f"{key} {restarts['failure']}: {restarts['message']}"
+
+
+def _is_well(condition: Mapping[str, Any]) -> bool:
+    wanted = "False" if condition["type"] == "Stalled" else "True"
+    return bool(condition["status"] == wanted)
+
+
+def _lag_text(lag: Mapping[str, Any] | None) -> str:
+    if not lag:
+        return ""
+    return "unknown" if lag["seconds"] is None else f"{lag['seconds']:.1f} s"
 
 
 def _revision_text(data: Mapping[str, Any]) -> str:
@@ -95,16 +115,26 @@ def _status_row(resource: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return resource["resource"], resource["reason"], told, resource["message"]
 
 
-def _print_table(rows: list[tuple[str, str, str, str]]) -> None:
+def _style(resource: Mapping[str, Any]) -> str:
+    """Paint red what does not run or waits for a person, yellow what is not known to be well."""
+    conditions = resource.get("conditions") or []
+    ill = {c["type"] for c in conditions if not _is_well(c) and c["status"] != "Unknown"}
+    if ill & {"Ready", "Healthy", "Stalled"}:
+        return "red"
+    well = resource["reason"] == "InSync" and all(map(_is_well, conditions))
+    return "green" if well else "yellow"
+
+
+def _print_table(resources: Sequence[Mapping[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for title in ("RESOURCE", "REASON", "CONDITIONS", "MESSAGE"):
+    for title in ("RESOURCE", "REASON", "CONDITIONS", "LAG", "MESSAGE"):
         table.add_column(title, overflow="fold")
-    for name, reason, told, message in rows:
-        well = reason == "InSync" and "Healthy=False" not in told
-        style = "green" if well else "yellow"
-        table.add_row(name, Text(reason, style), told, Text(message))
+    for resource in resources:
+        name, reason, told, message = _status_row(resource)
+        lag = _lag_text(resource.get("lag"))
+        table.add_row(name, Text(reason, _style(resource)), told, lag, Text(message))
     Console().print(table)
