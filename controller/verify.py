@@ -247,10 +247,8 @@ def check_boundaries(
     if identity in (None, LOCAL):
         return None
     scope = Scope(topics=identity == "iam", secret_prefix=secret_prefix)
-    names = AwsNames(stage)
-    purposes = ("execution", "task") if stage.named else ("execution", "task", "teardown")
-    roles = [names.role(purpose) for purpose in purposes]
-    found = judge_boundaries(stage, {role: boundary_of(role) for role in roles}, scope)
+    seen = {role: boundary_of(role) for role in AwsNames(stage).roles}
+    found = judge_boundaries(stage, seen, scope)
     return Check("boundary", found.ok, found.message)
 
 

@@ -171,15 +171,23 @@ class Roles(Construct):
 
     def _verify(self) -> list[iam.PolicyStatement]:
         """Whether the stage's roles have a boundary, and what it says."""
-        roles = [self.execution, self.task, *([self.teardown] if self.teardown else [])]
         return [
-            _allow("SeeOwnRoles", ["iam:GetRole"], [role.role_arn for role in roles]),
+            _allow("SeeOwnRoles", ["iam:GetRole"], [self._role_arn(n) for n in self._names.roles]),
             _allow(
                 "SeeBoundary",
                 ["iam:GetPolicy", "iam:GetPolicyVersion"],
                 [self._config.iam_permissions_boundary],
             ),
         ]
+
+    def _role_arn(self, name: str) -> str:
+        """Name a role without its resource: the function of the teardown makes its own."""
+        return cdk.Stack.of(self).format_arn(
+            service="iam",
+            region="",
+            resource="role",
+            resource_name=f"{self._config.iam_path.strip('/')}/{name}".lstrip("/"),
+        )
 
     # --- parts --------------------------------------------------------------------------------
 

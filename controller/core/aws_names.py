@@ -44,6 +44,12 @@ class AwsNames:
     def log_group(self, container: str) -> str:
         return f"/{self.stage.service}/{container}"
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that the stack makes; a branch has two more, to be torn down."""
+        teardown = () if self.stage.named else ("teardown", "teardown-start")
+        return tuple(self.role(purpose) for purpose in ("execution", "task", *teardown))
+
     def role(self, purpose: str) -> str:
         return f"{self.stage.service}-{purpose}"  # at most 64 long
 

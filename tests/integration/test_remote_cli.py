@@ -114,6 +114,7 @@ def test_what_was_asked_can_be_taken_back(store: StateTable) -> None:
 
 
 ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+PURPOSES = ("execution", "task", "teardown", "teardown-start")
 TRUST = {"Version": "2012-10-17", "Statement": []}
 
 
@@ -121,7 +122,7 @@ TRUST = {"Version": "2012-10-17", "Statement": []}
 def roles(aws_url: str) -> Iterator[Callable[..., None]]:
     """Makes the stage's roles in IAM, under a boundary of these statements."""
     iam = aws_client("iam", aws_url)
-    names = [f"wms-connector-feat-x-{purpose}" for purpose in ("execution", "task", "teardown")]
+    names = [f"wms-connector-feat-x-{purpose}" for purpose in PURPOSES]
     policies = list[str]()
 
     def make(*statements: Any) -> None:

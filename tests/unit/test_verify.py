@@ -199,7 +199,10 @@ GUARD = {
 
 @pytest.mark.parametrize(
     ("stage", "roles"),
-    [("main", ["execution", "task"]), ("feat-x", ["execution", "task", "teardown"])],
+    [
+        ("main", ["execution", "task"]),
+        ("feat-x", ["execution", "task", "teardown", "teardown-start"]),
+    ],
 )
 def test_every_role_of_the_stage_is_asked_for_its_boundary(stage: str, roles: list[str]) -> None:
     asked = list[str]()
