@@ -35,6 +35,7 @@ from controller.core.model import (
 from controller.core.plan import Plan, actions_of
 from controller.core.redact import Redacted
 from controller.core.reference import parse_template
+from controller.core.source import source_of, source_record
 from controller.core.stage import Stage
 from controller.core.world import World
 
@@ -225,6 +226,7 @@ def memory(**more: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
         f"applied/connector/{NAME}": {"generation": "c1", "versions": [v1]},
         f"delivered/{NAME}": {v1: ["password", "user"]},
         f"snapshot/{NAME}": {"at": NOW - 9000},
+        source_record(NAME): source_of(rendered()),
         f"stamp/probe:{v1}@oracle://127.0.0.1:1521/ORCL": {
             "attempts": 1,
             "failures": 0,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from controller.core.action import Action, CreateConnector, Forget, PutConfig, Remember, Restart
 from controller.core.canonical import canonical
 from controller.core.connector_memory import ConnectorMemory, restart_record, stopped_record
@@ -21,16 +19,9 @@ from controller.core.model import (
 )
 from controller.core.risk import TABLES, consequence, risk_of_connector, tell_connector, worst
 from controller.core.run_state import is_to_stop, stop_connector, switch_state
+from controller.core.source import IMMUTABLE, hold_moved, remember_source
 from controller.core.stage import MARK_KEY
 from controller.core.surroundings import Surroundings
-
-IMMUTABLE: Final = (
-    "connector.class",
-    "topic.prefix",
-    "schema.history.internal.kafka.topic",
-    "database.dbname",
-    "database.pdb.name",
-)
 
 
 def decide_connector(
@@ -150,6 +141,8 @@ def _correct(
     if immutable and not _never_ran(immutable, observed, memory, around):
         return Stall("ImmutableField", _explain_immutable(desired, immutable), diff)
     switch = switch_state(desired.manifest, observed, memory, around)
+    if isinstance(switch, tuple) and observed.state in ("STOPPED", "PAUSED"):
+        switch = _guard_source(desired, diff, switch, around)
     if not diff:
         return _settle(desired, observed, memory, switch)
     if isinstance(switch, Stall) and switch.reason == "StoppedByHand":  # nothing is written then
@@ -161,6 +154,17 @@ def _correct(
     if around.protected and put.risk not in (Risk.NONE, Risk.RESTART):
         return _hold_risk(desired, diff, put, around.offsets)
     return put
+
+
+def _guard_source(
+    desired: DesiredConnector, diff: Diff, starts: tuple[Action, ...], around: Surroundings
+) -> tuple[Action, ...] | Stall:
+    """Go on only from offsets of what is declared; what is about to be written is judged there."""
+    if not starts or not around.protected or not isinstance(around.offsets, tuple):
+        return starts
+    written = {change.field for change in diff}
+    moved = tuple(change for change in around.moved if change.field not in written)
+    return hold_moved(desired, starts, moved) if moved and around.offsets else starts
 
 
 def _never_ran(
@@ -242,7 +246,7 @@ def _put(
         Difference.ROTATION: "Rotate",
     }[difference]
     return Act(
-        (put, *switches),
+        (put, *remember_source(name, diff, put.config), *switches),
         reason,
         f"{fields} of connector {name} differs",
         diff,

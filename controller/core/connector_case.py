@@ -10,6 +10,7 @@ from controller.core.connector_memory import (
     stopped_record,
 )
 from controller.core.decision import Act, Converged, Decision, Wait
+from controller.core.diff import Diff
 from controller.core.identity import explain_shared
 from controller.core.memory import applied_record, is_applied, memory_lost
 from controller.core.model import (
@@ -26,6 +27,7 @@ from controller.core.resolve import Resolution
 from controller.core.restart_case import before_resume, login_hold, resume_hold
 from controller.core.restore import hold_for_restore
 from controller.core.secret_path import named_fields
+from controller.core.source import moved_source
 from controller.core.surroundings import Surroundings, rivals_of
 from controller.core.world import World
 
@@ -43,6 +45,7 @@ def decide_case(manifest: ConnectorManifest, resolution: Resolution, world: Worl
         neighbours=frozenset() if world.policy.shared_cluster else world.neighbours,
         hold_resume=hold_for_restore(manifest, world) or resume_hold(manifest, resolution, world),
         before_resume=before_resume(manifest, world),
+        moved=_moved(resolution.desired, world),
     )
     decision = decide_connector(resolution.desired, observed, memory, around)
     if decision == Converged() and shares_unasked(world):
@@ -53,6 +56,13 @@ def decide_case(manifest: ConnectorManifest, resolution: Resolution, world: Worl
         return decision
     held = login_hold(manifest, resolution, world)
     return held or _after_refusal(manifest, resolution, world) or decision
+
+
+def _moved(desired: DesiredConnector | Unresolved, world: World) -> Diff:
+    if isinstance(desired, Unresolved):
+        return ()
+    manifest = desired.manifest
+    return moved_source(manifest.name, desired.config, manifest.ignore, world.records)
 
 
 def shares_unasked(world: World) -> bool:

@@ -137,7 +137,7 @@ _UNWRAP: Final = "io.debezium.transforms.ExtractNewRecordState"
 
 
 LOCATION: Final = frozenset({"database.hostname", "database.port", "database.url", "rac.nodes"})
-_MOVED: Final = (  # said beside the fields, which it does not name
+MOVED: Final = (  # said beside the fields, which it does not name
     "another database is read from then on, where the offsets of this one mean nothing: changes "
     "are skipped or read twice"
 )
@@ -146,8 +146,8 @@ _UNSET: Final[Mapping[str, str]] = {  # Debezium's defaults
     "publication.name": "dbz_publication",
     "slot.name": "debezium",
 }
-_CHANGED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(LOCATION, _MOVED),
+CHANGED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(LOCATION, MOVED),
     # Each adapter has an offset loader of its own (Debezium 3.6.1).
     "database.connection.adapter": (
         "each adapter keeps its position in its own way: transactions that are open when it "
@@ -164,7 +164,7 @@ _CHANGED: Final[Mapping[str, str]] = {
 def danger_of_change(key: str, before: str | None, after: str | None) -> str | None:
     """Say what changes may be lost when a setting changes that offsets belong to."""
     unset = _UNSET.get(key)
-    return None if (before or unset) == (after or unset) else _CHANGED.get(key)
+    return None if (before or unset) == (after or unset) else CHANGED.get(key)
 
 
 def find_dangers(config: Config) -> Iterator[Danger]:

@@ -23,6 +23,7 @@ from controller.core.model import (
 from controller.core.refusal import read_refusal, refusal_record
 from controller.core.resolve import Resolution
 from controller.core.secret_path import named_fields
+from controller.core.source import is_reading, source_of, source_record
 from controller.core.stage import MARK_KEY
 from controller.core.track import Track, keep_track
 from controller.core.world import World
@@ -73,6 +74,7 @@ def keep_memory(
         **_topic_ids(world),
         **_applied(world, decisions, resolutions, lost),
         **_delivered(world),
+        **_sources(world),
         **_first_cluster(world),
         **birth,
     }
@@ -131,6 +133,18 @@ def _delivered(world: World) -> Mapping[str, dict[str, Json]]:
         if name in declared and (fields or delivered_record(name) in world.records):
             found[delivered_record(name)] = delivered_value(fields)
     return found
+
+
+def _sources(world: World) -> Mapping[str, dict[str, Json]]:
+    """Follow what each connector of ours reads, for as long as it does."""
+    seen = world.observed_connectors()
+    return {
+        source_record(manifest.name): source_of(seen[manifest.name].config)
+        for manifest in world.declared_connectors
+        if manifest.name in seen
+        and is_reading(seen[manifest.name])
+        and seen[manifest.name].config.get(MARK_KEY) == world.stage.mark
+    }
 
 
 def _first_cluster(world: World) -> Mapping[str, dict[str, Json]]:

@@ -41,6 +41,11 @@ def named_fields(config: Mapping[str, str], root: str) -> Mapping[VersionKey, fr
     return {version: frozenset(fields) for version, fields in found.items()}
 
 
+def without_versions(value: str) -> str:
+    """Name the fields of secrets that a value refers to, whichever versions they are of."""
+    return _DIRECTORY.sub(r"${directory:\g<root>/\g<path>:\g<field>}", value)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The version to render, and what is known of the current one when that is another."""

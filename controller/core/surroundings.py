@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controller.core.action import Remember
 from controller.core.decision import Stall, Wait
+from controller.core.diff import Diff
 from controller.core.identity import HISTORY_KEY
 from controller.core.model import ConnectorManifest, ObservedConnector, Offsets, Unknown
 
@@ -25,6 +26,7 @@ class Surroundings:
     neighbours: frozenset[str] | Unknown | None = frozenset()
     hold_resume: Wait | Stall | None = None  # why what we stopped may not be resumed yet
     before_resume: tuple[Remember, ...] = ()  # what is counted first
+    moved: Diff = ()  # what its offsets do not belong to, as far as that is remembered
 
 
 def rivals_of(

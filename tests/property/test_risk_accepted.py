@@ -21,7 +21,6 @@ from controller.core.action import (
     Resume,
     is_own,
 )
-from controller.core.connector import IMMUTABLE
 from controller.core.connector_memory import stopped_record
 from controller.core.decision import Act, Decision, Stall
 from controller.core.model import (
@@ -31,22 +30,26 @@ from controller.core.model import (
     Json,
     ObservedConnector,
     ObservedTopic,
+    Offsets,
     Record,
     ResourceKey,
     Snapshot,
+    Unknown,
     connector_key,
     topic_key,
 )
 from controller.core.plan import actions_of, plan
 from controller.core.reference import parse_template
+from controller.core.source import IMMUTABLE, source_of, source_record
 from controller.core.stage import MARK_KEY
 from controller.core.step import Step
 from controller.core.world import World
 from tests import make
-from tests.property.test_plan import DATA, HISTORY, V1, V2, worlds
+from tests.property.test_plan import AWAY, DATA, HISTORY, V1, V2, worlds
 
 LAW: Final = settings(max_examples=80, deadline=None)
 FULL: Final = {make.NAME: frozenset({DATA})}
+WHOLE: Final = {make.NAME: frozenset({DATA, HISTORY})}
 ALONE: Final[Snapshot[Any]] = Snapshot(
     {connector_key(make.NAME): ABSENT}
 )  # nobody is there, or a rival only
@@ -58,12 +61,15 @@ RIVAL: Final[Snapshot[Any]] = Snapshot(
         ),
     }
 )
+STREAMING: Final[Offsets] = ({"partition": {}, "offset": {"scn": "1"}},)
+HOST: Final = "database.hostname"
+ELSEWHERE: Final = source_of({**make.rendered(), HOST: "127.0.0.77"})
 NEW_TABLES: Final = "APP.ORDERS,APP.NEW"
 TOLERANCE: Final = "errors.tolerance"
 COSTLY_KEYS: Final = (
     TOLERANCE,
     "table.include.list",
-    "database.hostname",
+    HOST,
     "database.port",
     "database.url",
 )
@@ -83,11 +89,14 @@ def risky_worlds(draw: st.DrawFn) -> World:
     world = draw(st.one_of(worlds(), worlds(**CALM)))
     changes: dict[str, Any] = {
         "connectors": draw(st.sampled_from([world.connectors, ALONE, RIVAL])),
-        "filled": draw(st.sampled_from([world.filled, FULL])),
+        "filled": draw(st.sampled_from([world.filled, FULL, WHOLE])),
+        "begun": draw(st.sampled_from([None, AWAY, True])),
         "neighbours": draw(st.sampled_from([None, frozenset[str](), frozenset({"other"})])),
         "connect_cluster": draw(st.sampled_from([None, "cluster-1", "cluster-1", "cluster-2"])),
     }
     world = replace(world, **changes)
+    if draw(st.booleans()) and not isinstance(world.stored, Unknown):
+        world = with_records(world, {source_record(make.NAME): ELSEWHERE})
     return _tolerant(world) if draw(st.booleans()) else world
 
 
@@ -121,13 +130,24 @@ def _costs(action: Action, key: ResourceKey, world: World) -> bool:
         case CreateTopic():
             return f"topicId/{action.name}" in world.records
         case Resume():
-            return world.offsets.get(action.name) == () and bool(world.filled.get(action.name))
+            again = world.offsets.get(action.name) == () and bool(world.filled.get(action.name))
+            return again or _goes_on_elsewhere(action, world)
         case PutConfig():
             return _changes_what_is_read(action, world)
         case CreateConnector():
             return action.config.get(TOLERANCE) == "all"
         case _:
             return False
+
+
+def _goes_on_elsewhere(resume: Resume, world: World) -> bool:
+    record = world.records.get(source_record(resume.name))
+    fields = record.value.get("fields") if record is not None else None
+    offsets = world.offsets.get(resume.name)
+    if not isinstance(fields, dict) or not isinstance(offsets, tuple) or not offsets:
+        return False
+    host = world.observed_connectors()[resume.name].config.get(HOST)
+    return HOST in fields and fields[HOST] != host
 
 
 def _lowers(action: AlterTopic, world: World) -> bool:
@@ -237,21 +257,21 @@ def test_what_is_never_done_is_not_done_though_everything_held_was_accepted(worl
 @LAW
 @given(risky_worlds())
 def test_forgetting_it_all_only_makes_more_careful(world: World) -> None:
-    ours = world.observed_connectors().get(make.NAME)
-    if ours is None or ours.config.get(MARK_KEY) != world.stage.mark:
-        return
     word_of_all = tuple(
         Acceptance(str(act.risk), action_id(key, act), world.now + 60)
         for key, act in held_of(world).items()
     )
     forgotten = _accepting(replace(world, stored={}), word_of_all)
-    assert list(costs(forgotten)) == []
+    theirs = world.observed_connectors().get(make.NAME)
+    unmarked = theirs is not None and theirs.config.get(MARK_KEY) is None
+    for _, action in costs(forgotten):
+        assert isinstance(action, PutConfig), action
+        assert unmarked, "a takeover, which no store knew of"
     for action in actions_of(plan(forgotten)):
-        assert not (isinstance(action, Resume) and ours.state == "STOPPED"), "a person's, perhaps"
-        if isinstance(action, CreateTopic):
-            needed = topic_key(action.name) in make.connector_manifest().needs
-            assert not needed
-            assert action.name not in (DATA, HISTORY), "it was there once"
+        assert not isinstance(action, CreateTopic), "it may have been there once"
+        if isinstance(action, Resume):
+            assert theirs is not None
+            assert theirs.state != "STOPPED", "a person's, perhaps"
 
 
 def _accepting(world: World, words: tuple[Acceptance, ...]) -> World:
@@ -295,6 +315,9 @@ def test_the_judge_of_these_laws_knows_what_costs_something() -> None:
     tables = {**make.rendered(), "table.include.list": NEW_TABLES}
     running = replace(world, offsets={})
     absent = replace(world, topics=make.snapshot())
+    elsewhere = with_records(
+        replace(world, offsets={make.NAME: STREAMING}), {source_record(make.NAME): ELSEWHERE}
+    )
     assert isinstance(absent.topics.get(topic_key(DATA)), Absent)
     assert isinstance(world.observed_connectors()[make.NAME], ObservedConnector)
     for action, where in (
@@ -303,6 +326,7 @@ def test_the_judge_of_these_laws_knows_what_costs_something() -> None:
         (AlterTopic(DATA, {"cleanup.policy": "compact"}), world),
         (CreateTopic(DATA, 3, None, {}), absent),
         (Resume(make.NAME), world),
+        (Resume(make.NAME), elsewhere),
         (PutConfig(make.NAME, tables, "h"), running),
         (CreateConnector(make.NAME, {"errors.tolerance": "all"}, "h"), world),
     ):

@@ -79,3 +79,20 @@ def test_a_stage_that_never_was_as_declared_is_bound_to_the_cluster_that_it_runs
     moved.run(20)
     assert reason(moved) == "WrongCluster"
     assert "x" in world.config
+
+
+def test_made_anew_for_another_database_it_does_not_go_on_from_the_old_offsets() -> None:
+    world = SimWorld()
+    Controller(world).settle()
+    world.edit("DELETE", f"/connectors/{NAME}")
+    world.secrets.put(
+        world.path("dbInfo"),
+        '{"host": "127.0.0.2", "port": "1521", "dbname": "ORCL", "user": "debezium", '
+        '"password": "first-password"}',
+    )
+    controller = Controller(world)
+    controller.run(20)
+    assert world.config["database.hostname"] == "127.0.0.2"
+    assert world.connect.world.connectors[NAME].target == "STOPPED"
+    assert reason(controller) == "AcceptanceRequired"
+    assert world.snapshots == 1
