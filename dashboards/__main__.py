@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from dashboards.alert import rules_yaml, tests_yaml
+from dashboards.alert import alertmanager_yaml, rules_yaml, tests_yaml
 from dashboards.alerts import ALERTS
 from dashboards.boards import BOARDS
 from dashboards.panel import to_json
@@ -19,6 +19,7 @@ def files() -> Mapping[Path, str]:
     return {
         **{FOLDER / "grafana" / f"{board.uid}.json": to_json(board) for board in BOARDS},
         FOLDER / "prometheus" / "rules.yml": rules_yaml(ALERTS),
+        FOLDER / "prometheus" / "alertmanager.yml": alertmanager_yaml(ALERTS),
         FOLDER / "prometheus" / "rules_test.yml": tests_yaml(ALERTS),
     }
 

@@ -33,6 +33,11 @@ class Alert:
     samples: tuple[Sample, ...]
     twin: str = ""
     alone: str = ""
+    follows: tuple[str, ...] = ()  # alerts that tell of the same incident before it
+
+    @property
+    def of_a_connector(self) -> bool:
+        return any("name" in (sample.rings or {}) for sample in self.samples)
 
 
 def rules_yaml(alerts: tuple[Alert, ...]) -> str:
@@ -47,6 +52,32 @@ def tests_yaml(alerts: tuple[Alert, ...]) -> str:
     return _HEAD + yaml.safe_dump({**head, "tests": tests}, sort_keys=False, width=120)
 
 
+def alertmanager_yaml(alerts: tuple[Alert, ...]) -> str:
+    """Say how alerts become messages: one of an incident, whatever follows from it."""
+    route = {
+        "receiver": "notice",
+        "group_by": ["stage", "name", "severity"],
+        "group_wait": "30s",
+        "repeat_interval": "12h",
+        "routes": [{"receiver": "page", "matchers": ['severity="page"']}],
+    }
+    named = {alert.name: alert for alert in alerts}
+    rules = [_inhibition(named[cause], alert) for alert in alerts for cause in alert.follows]
+    receivers = [{"name": "page"}, {"name": "notice"}]
+    made = {"route": route, "inhibit_rules": rules, "receivers": receivers}
+    return f"{_HEAD}{_RECEIVERS}{yaml.safe_dump(made, sort_keys=False, width=120)}"
+
+
+def _inhibition(cause: Alert, alert: Alert) -> dict[str, Any]:
+    both = cause.of_a_connector and alert.of_a_connector
+    return {
+        "source_matchers": [f'alertname="{cause.name}"'],
+        "target_matchers": [f'alertname="{alert.name}"'],
+        "equal": ["stage", "name"] if both else ["stage"],
+    }
+
+
+_RECEIVERS: Final = "# Give both receivers the way on which people are told.\n"
 _HEAD: Final = "# Made by `python -m dashboards`; edit dashboards/alerts.py.\n"
 
 

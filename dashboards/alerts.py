@@ -174,6 +174,7 @@ ALERTS: Final = (
         "{{ $labels.name }} is not running as declared.",
         _of_condition("Ready"),
         twin="NotReady",
+        follows=("NotHealthy", "RestartsSpent"),
     ),
     Alert(
         "NotHealthyNow",
@@ -199,6 +200,7 @@ ALERTS: Final = (
         "{{ $labels.name }} gets nowhere, whatever Connect says of it.",
         _of_condition("Healthy"),
         twin="NotHealthy",
+        follows=("RestartsSpent",),
     ),
     Alert(
         "ObservationStale",
@@ -208,6 +210,7 @@ ALERTS: Final = (
         "Nothing has been observed completely for ten minutes: what is shown is old.",
         _cases(metric.LAST_OBSERVATION, "0x30", "0+60x30"),
         twin="ObservationStale",
+        follows=("ConnectDown",),
     ),
     Alert(
         "RevisionStale",
@@ -271,6 +274,7 @@ ALERTS: Final = (
         "{{ $labels.name }}: Kafka is more than a quarter of an hour behind the database.",
         _cases(lag_metric.LAG, "1000x30", "60x30", NAMED, muted=True),
         twin="Lag",
+        follows=("ConnectDown", "NotReady", "NotHealthy", "RestartsSpent", "HeartbeatSilent"),
     ),
     Alert(
         "HeartbeatSilent",
@@ -281,6 +285,7 @@ ALERTS: Final = (
         "nothing.",
         _cases(lag_metric.HEARTBEAT_AGE, "1000x30", "5x30", NAMED, muted=True),
         twin="HeartbeatSilent",
+        follows=("ConnectDown", "NotReady", "NotHealthy", "RestartsSpent"),
     ),
     Alert(
         "RestartsSpent",
@@ -337,6 +342,7 @@ ALERTS: Final = (
         "{{ $labels.name }}: LogMiner comes no further.",
         _cases(FREEZES, "3x30", "0x30", NAMED),
         alone="The controller sees the standing offset without JMX: NotHealthy rings in both.",
+        follows=("NotHealthy",),
     ),
     Alert(
         "TransactionAbandoned",

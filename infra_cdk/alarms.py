@@ -26,6 +26,15 @@ _SILENT: Final = {
         "It speaks through the composite alarms: one cause is one message."
     )
 }
+# The alarms of one incident speak through one composite, so that it is one message and one
+# all-clear; another incident meanwhile is another message. What may cost data speaks for itself.
+CONTROLLER, CONNECTOR, ITSELF, NOTICE = "PageController", "PageConnector", "", "Notice"
+_SAYS: Final = {
+    CONTROLLER: "Somebody must look now: nobody looks after the connector, or what we know is old.",
+    CONNECTOR: "Somebody must look now: a connector does not do its work.",
+    NOTICE: "Somebody should look within a day.",
+}
+_CATCHING_UP: Final = cdk.Duration.minutes(15)  # of a connector whose worker was away
 _FROM: Final = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
 
@@ -42,7 +51,11 @@ class AlarmRule:
     within: int = 5
     below: bool = False
     missing: cloudwatch.TreatMissingData = _MISSING.IGNORE  # a missing pulse has its own alarm
-    pages: bool = True
+    incident: str = CONNECTOR
+
+    @property
+    def pages(self) -> bool:
+        return self.incident != NOTICE
 
 
 def _always(value: float) -> Callable[[EnvironmentConfig], float]:
@@ -60,6 +73,7 @@ RULES: Final = (
         of=5,
         below=True,
         missing=_MISSING.BREACHING,
+        incident=CONTROLLER,
     ),
     AlarmRule(
         "NoActiveController",
@@ -70,6 +84,7 @@ RULES: Final = (
         "which.",
         of=5,
         below=True,
+        incident=CONTROLLER,
     ),
     AlarmRule(
         "ConnectDown",
@@ -79,6 +94,7 @@ RULES: Final = (
         statistic="Minimum",
         of=5,
         below=True,
+        incident=CONTROLLER,
     ),
     AlarmRule(
         "NotReady",
@@ -97,6 +113,7 @@ RULES: Final = (
         "to do.",
         of=1,
         within=1,
+        incident=ITSELF,
     ),
     AlarmRule(
         "NotHealthy",
@@ -129,6 +146,7 @@ RULES: Final = (
         "when; ask the DBA to keep it until the connector got on.",
         statistic="Minimum",
         below=True,
+        incident=ITSELF,
     ),
     AlarmRule(
         "RestartsSpent",
@@ -144,6 +162,7 @@ RULES: Final = (
         published.OBSERVATION_AGE,
         _always(600),
         "Nothing has been observed completely for ten minutes: what is shown is old.",
+        incident=CONTROLLER,
     ),
     AlarmRule(
         "RevisionStale",
@@ -151,7 +170,7 @@ RULES: Final = (
         _always(900),
         "The newest manifests are refused; the ones before stay in force. "
         "`wmsctl validate` says what is wrong with them.",
-        pages=False,
+        incident=NOTICE,
     ),
     AlarmRule(
         "Held",
@@ -159,7 +178,7 @@ RULES: Final = (
         _always(900),
         "Something has waited for a person for a quarter of an hour. `wmsctl status` says what "
         "and why.",
-        pages=False,
+        incident=NOTICE,
     ),
     AlarmRule(
         "NotActing",
@@ -167,7 +186,7 @@ RULES: Final = (
         _always(3600),
         "Something has been left alone for an hour: frozen, suspended, contended, or without a "
         "state store or a history. `wmsctl status` says which, since when and why.",
-        pages=False,
+        incident=NOTICE,
     ),
     AlarmRule(
         "NotSynced",
@@ -176,13 +195,16 @@ RULES: Final = (
         "A connector has not been as declared for a quarter of an hour.",
         of=15,
         within=15,
-        pages=False,
+        incident=NOTICE,
     ),
 )
 
 
 class Alarms(Construct):
-    """Alarms without an action each, and two that speak for them: page and notice."""
+    """Alarms, and those that speak: each of what may cost data, a composite of each other incident.
+
+    The alarms below a composite say at what to look.
+    """
 
     def __init__(
         self, scope: Construct, config: FullEnvironmentConfig, topic: sns.ITopic, cluster_arn: str
@@ -190,15 +212,19 @@ class Alarms(Construct):
         super().__init__(scope, "Alarms")
         self._config = config
         self._names = AwsNames(config.stage)
-        paging = [self._add_rule(rule) for rule in RULES if rule.pages]
-        telling = [self._add_rule(rule) for rule in RULES if not rule.pages]
-        telling += [self._add_utilization(name) for name in ("Memory", "Cpu")]
-        self.page = self._add_composite(
-            "Page", paging, topic, "Somebody must look now; the alarms below it say at what."
-        )
-        self.notice = self._add_composite(
-            "Notice", telling, topic, "Somebody should look within a day."
-        )
+        alarms = {rule: self._add_rule(rule) for rule in RULES}
+        told = {says: [a for r, a in alarms.items() if r.incident == says] for says in _SAYS}
+        told[NOTICE] += [self._add_utilization(name) for name in ("Memory", "Cpu")]
+        away = next(alarm for rule, alarm in alarms.items() if rule.metric is published.CONNECT_UP)
+        composites = [
+            self._add_composite(says, of, away if says == CONNECTOR else None)
+            for says, of in told.items()
+        ]
+        alone = [alarm for rule, alarm in alarms.items() if rule.incident == ITSELF]
+        self.speaking: tuple[cloudwatch.AlarmBase, ...] = (*alone, *composites)
+        for alarm in self.speaking:
+            alarm.add_alarm_action(actions.SnsAction(topic))
+            alarm.add_ok_action(actions.SnsAction(topic))
         self._add_events(topic, cluster_arn)
 
     def _add_rule(self, rule: AlarmRule) -> cloudwatch.Alarm:
@@ -214,7 +240,8 @@ class Alarms(Construct):
             evaluation_periods=rule.within,
             treat_missing_data=rule.missing,
         )
-        acknowledge(alarm, _SILENT)
+        if rule.incident != ITSELF:
+            acknowledge(alarm, _SILENT)
         return alarm
 
     def _add_utilization(self, what: str) -> cloudwatch.Alarm:
@@ -235,13 +262,16 @@ class Alarms(Construct):
         return alarm
 
     def _add_composite(
-        self, name: str, alarms: list[cloudwatch.Alarm], topic: sns.ITopic, says: str
+        self, name: str, alarms: list[cloudwatch.Alarm], cause: cloudwatch.Alarm | None
     ) -> cloudwatch.CompositeAlarm:
-        composite = cloudwatch.CompositeAlarm(
+        """While `cause` rings, what follows from it sends nothing, and a while afterwards."""
+        return cloudwatch.CompositeAlarm(
             self,
             name,
             composite_alarm_name=self._names.alarm(name),
-            alarm_description=says,
+            alarm_description=f"{_SAYS[name]} The alarms below it say at what.",
+            actions_suppressor=cause,
+            actions_suppressor_extension_period=_CATCHING_UP if cause else None,
             alarm_rule=cloudwatch.AlarmRule.any_of(
                 *(
                     cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM)
@@ -249,9 +279,6 @@ class Alarms(Construct):
                 )
             ),
         )
-        composite.add_alarm_action(actions.SnsAction(topic))
-        composite.add_ok_action(actions.SnsAction(topic))
-        return composite
 
     def _add_events(self, topic: sns.ITopic, cluster_arn: str) -> None:
         """Tell of tasks that stopped though nobody asked, and of deployments that failed."""

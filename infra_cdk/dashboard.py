@@ -30,9 +30,7 @@ def add_dashboard(scope: Construct, config: FullEnvironmentConfig, alarms: Alarm
         default_interval=cdk.Duration.hours(3),
     )
     dashboard.add_widgets(
-        cloudwatch.AlarmStatusWidget(
-            title="Alarms", alarms=[alarms.page, alarms.notice], width=24, height=3
-        )
+        cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms.speaking], width=24, height=3)
     )
     dashboard.add_widgets(
         _graph(config, "Lag in seconds, by connector", (published.LAG,)),

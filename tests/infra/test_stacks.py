@@ -287,19 +287,36 @@ def test_lag_is_judged_by_the_stages_own_threshold(
     assert thresholds == {"main": 1800, "val": 1800, "production": 600, "feat-x": 1800}
 
 
-def test_only_page_and_notice_send_and_they_hold_all_alarms(made: Synthesized) -> None:
-    for alarm in alarms(made).values():
-        assert not alarm.get("AlarmActions")
-    composites = resources(made.connector, "AWS::CloudWatch::CompositeAlarm").values()
-    assert len(composites) == 2
-    held = " ".join(flat(c["AlarmRule"]) for c in composites)
-    for name in resources(made.connector, "AWS::CloudWatch::Alarm"):
-        assert f"<{name}.Arn>" in held
-    for composite in composites:
-        assert [flat(a) for a in composite["AlarmActions"]] == [
+def test_each_incident_is_one_message_and_what_may_cost_data_is_its_own(made: Synthesized) -> None:
+    single = resources(made.connector, "AWS::CloudWatch::Alarm")
+    composites = resources(made.connector, "AWS::CloudWatch::CompositeAlarm")
+    speaking = [a for a in (*single.values(), *composites.values()) if a.get("AlarmActions")]
+    named = sorted(a["AlarmName"].removeprefix(f"wms-connector-{made.stage}-") for a in speaking)
+    assert named == ["NotHealthyNow", "Notice", "PageConnector", "PageController", "RedoEnding"]
+    for alarm in speaking:
+        assert [flat(a) for a in alarm["AlarmActions"]] == [
             f"arn:aws:sns:us-east-1:111122223333:wms-alerts-{made.stage}"
         ]
-        assert composite["OKActions"] == composite["AlarmActions"]
+        assert alarm["OKActions"] == alarm["AlarmActions"]
+    for name, alarm in single.items():
+        below = [c for c in composites.values() if f"<{name}.Arn>" in flat(c["AlarmRule"])]
+        assert len(below) + bool(alarm.get("AlarmActions")) == 1, name
+
+
+def test_a_worker_that_is_away_is_one_message_and_not_a_second_for_the_lag(
+    made: Synthesized,
+) -> None:
+    [away] = [
+        name
+        for name, alarm in resources(made.connector, "AWS::CloudWatch::Alarm").items()
+        if alarm["MetricName"] == "ConnectUp"
+    ]
+    suppressed = {
+        composite["AlarmName"]: flat(composite["ActionsSuppressor"])
+        for composite in resources(made.connector, "AWS::CloudWatch::CompositeAlarm").values()
+        if "ActionsSuppressor" in composite
+    }
+    assert suppressed == {f"wms-connector-{made.stage}-PageConnector": f"<{away}.Arn>"}
 
 
 def test_what_is_watched_is_said_in_words_a_person_can_act_on() -> None:

@@ -81,6 +81,23 @@ def test_every_rule_says_which_alarm_of_cloudwatch_is_its_twin_or_why_none() -> 
     assert [alert.name for alert in ALERTS if bool(alert.twin) == bool(alert.alone)] == []
 
 
+def test_what_follows_from_another_alert_rings_no_sooner_and_never_in_a_circle() -> None:
+    named = {alert.name: alert for alert in ALERTS}
+    told: set[str] = set()
+    while fresh := [a for a in ALERTS if a.name not in told and told.issuperset(a.follows)]:
+        told |= {alert.name for alert in fresh}
+    assert told == set(named)
+    for alert in ALERTS:
+        assert {named[cause].severity for cause in alert.follows} <= {alert.severity}
+
+
+def test_a_connector_s_alert_silences_no_other_connector_s() -> None:
+    made = yaml.safe_load(files()[FOLDER / "prometheus" / "alertmanager.yml"])
+    for rule in made["inhibit_rules"]:
+        alone = 'alertname="ConnectDown"' in rule["source_matchers"]
+        assert rule["equal"] == (["stage"] if alone else ["stage", "name"])
+
+
 def test_no_runbook_is_about_a_rule_that_is_gone() -> None:
     pages = {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")} - {"README"}
     assert pages == {alert.name for alert in ALERTS}
