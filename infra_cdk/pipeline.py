@@ -92,7 +92,7 @@ def deployed_debezium(stage: Stage, stacks: Iterable[Mapping[str, Any]]) -> str 
     return next(found, None)
 
 
-def check_debezium(deployed: str | None, wanted: str, *, exported: bool) -> bool:
+def check_debezium(deployed: str | None, wanted: str, *, asked: bool) -> bool:
     """Tell whether a failed deployment may go back by itself; refuse to go back over a minor.
 
     A newer minor version may write its schema history and offsets so that an older one cannot
@@ -102,13 +102,13 @@ def check_debezium(deployed: str | None, wanted: str, *, exported: bool) -> bool
         return True
     if _minor(wanted) < _minor(deployed):
         raise Refused(
-            f"Debezium {wanted} may not read what {deployed} has written: go forward, or restore "
-            "the offsets that were exported before the step"
+            f"Debezium {wanted} may not read what {deployed} has written: go forward, or by "
+            "hand with the offsets that were exported before the step"
         )
-    if not exported:
+    if not asked:
         raise Refused(
-            f"this takes Debezium from {deployed} to {wanted}, which no rollback undoes: export "
-            "the offsets, then run this workflow by hand and say so"
+            f"this takes Debezium from {deployed} to {wanted}, which no rollback undoes: run "
+            "this workflow by hand with debezium-step, which exports the offsets first"
         )
     return False
 
@@ -200,7 +200,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("stage", _stage, "print the stage of a branch", "branch")
     add("owner", _owner, "refuse another's stage", "stage", "repository", "branch")
     debezium = add("debezium", _debezium, "print rollback=on or off", "stage")
-    debezium.add_argument("--exported", action="store_true", help="the offsets were exported")
+    debezium.add_argument("--step", action="store_true", help="a person asked for the step")
     tag = add("image-tag", _image_tag, "print the tag of an image's sources")
     tag.add_argument("which", choices=tuple(SOURCES))
     add("remains", _remains, "fail while anything of a branch is left", "stage")
@@ -232,7 +232,7 @@ def _debezium(options: Any) -> list[str]:
 
     stage = Stage.parse(options.stage)
     deployed = deployed_debezium(stage, find_stacks(_client("cloudformation"), stage))
-    may = check_debezium(deployed, debezium_version(), exported=options.exported)
+    may = check_debezium(deployed, debezium_version(), asked=options.step)
     return [f"rollback={'on' if may else 'off'}"]
 
 

@@ -145,7 +145,7 @@ def test_the_next_deploy_knows_the_stage_by_what_this_one_writes(
 
 
 @pytest.mark.parametrize(
-    ("deployed", "wanted", "exported", "may_go_back"),
+    ("deployed", "wanted", "asked", "may_go_back"),
     [
         (None, "3.6.1.Final", False, True),
         ("3.6.1.Final", "3.6.1.Final", False, True),
@@ -156,9 +156,9 @@ def test_the_next_deploy_knows_the_stage_by_what_this_one_writes(
     ],
 )
 def test_a_step_over_a_minor_version_does_not_go_back_by_itself(
-    deployed: str | None, wanted: str, exported: bool, may_go_back: bool
+    deployed: str | None, wanted: str, asked: bool, may_go_back: bool
 ) -> None:
-    assert check_debezium(deployed, wanted, exported=exported) is may_go_back
+    assert check_debezium(deployed, wanted, asked=asked) is may_go_back
 
 
 def test_a_step_whose_connector_stack_failed_is_still_a_step(
@@ -167,25 +167,25 @@ def test_a_step_whose_connector_stack_failed_is_still_a_step(
     for stack, version in (("alerts", debezium_version()), ("connector", "3.1.0.Final")):
         write(cloudformation, f"wms-{stack}-feat-x", {"wms:debezium": version})
     again = run("debezium", "--stage", "feat-x", endpoint=moto)
-    assert "export the offsets" in again.stderr
-    exported = run("debezium", "--stage", "feat-x", "--exported", endpoint=moto)
-    assert exported.stdout.strip() == "rollback=off"
+    assert "exports the offsets first" in again.stderr
+    asked = run("debezium", "--stage", "feat-x", "--step", endpoint=moto)
+    assert asked.stdout.strip() == "rollback=off"
 
 
-def test_a_step_over_a_minor_version_wants_exported_offsets() -> None:
-    with pytest.raises(Refused, match="export the offsets"):
-        check_debezium("3.6.1.Final", "3.10.0.Final", exported=False)
+def test_a_step_over_a_minor_version_is_asked_for_by_a_person() -> None:
+    with pytest.raises(Refused, match="debezium-step"):
+        check_debezium("3.6.1.Final", "3.10.0.Final", asked=False)
 
 
 @pytest.mark.parametrize("wanted", ["3.6.9.Final", "2.7.0.Final"])
 def test_nobody_goes_back_over_a_minor_version(wanted: str) -> None:
     with pytest.raises(Refused, match="go forward"):
-        check_debezium("3.10.0.Final", wanted, exported=True)
+        check_debezium("3.10.0.Final", wanted, asked=True)
 
 
 def test_what_is_no_version_is_refused() -> None:
     with pytest.raises(Refused, match="no version"):
-        check_debezium("unknown", "3.6.1.Final", exported=True)
+        check_debezium("unknown", "3.6.1.Final", asked=True)
 
 
 def test_the_stack_says_which_debezium_it_runs(made: Synthesized) -> None:
@@ -488,6 +488,21 @@ def test_the_last_steps_of_a_deploy_are_the_push_and_the_verification() -> None:
     assert 'wmsctl verify --stage "$STAGE" --revision "$revision"' in verified
     told = deploy[-1]["env"]["UNPROTECTED"]
     assert "vars.UNPROTECTED_CLUSTER == 'known'" in told, "only a person's word of the environment"
+
+
+def test_a_step_of_debezium_begins_when_the_offsets_are_kept() -> None:
+    deploy = list(steps(ROOT / ".github" / "workflows" / "deploy.yml"))
+    runs = [str(step.get("run", "")) for step in deploy]
+    (decided,) = (n for n, step in enumerate(deploy) if step.get("id") == "debezium")
+    (exported,) = (n for n, text in enumerate(runs) if "wmsctl offsets export-all" in text)
+    (deployed,) = (n for n, text in enumerate(runs) if "cdk deploy" in text)
+    assert decided < exported < exported + 1 < deployed
+    kept = deploy[exported + 1]
+    assert kept["uses"].startswith("actions/upload-artifact@")
+    assert kept["with"]["path"] in runs[exported]
+    for step in (deploy[exported], kept):
+        assert step["if"] == "steps.debezium.outputs.rollback == 'off'"
+        assert "continue-on-error" not in step
 
 
 def test_no_lock_names_a_registry() -> None:
