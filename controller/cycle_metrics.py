@@ -43,6 +43,7 @@ def record_cycle(report: CycleReport, recorder: Recorder, stale_since: float | N
     )
     lag = replace(report.world.lag, redo_left=redo_left_of(report.world))
     recorder.lag_set(lag, _running(report.world))
+    recorder.evidence_set(report.world.evidence.lines)
     recorder.orphans_set(len(report.plan.orphans))
     for failure, result in verdicts(report.world.records, report.plan.memory):
         recorder.restart_judged(failure, result)

@@ -8,6 +8,7 @@ from controller.core.decision import Converged
 from controller.core.diff import diff_lines
 from controller.core.evidence import Evidence
 from controller.core.examination import ailment_data, tell_state
+from controller.core.failure import UNKNOWN
 from controller.core.idle import Idle
 from controller.core.lag_report import describe_container, describe_lag
 from controller.core.model import Json, Kind, ObservedConnector, ObservedSecret, ResourceKey
@@ -45,6 +46,7 @@ def describe(report: CycleReport, refusal: str | None, since: float | None) -> d
             {"system": s, "reason": f.reason, "message": f.message} for s, f in report.faults
         ],
         "secrets": _describe_secrets(world),
+        "workerEvidence": [*map(_describe_evidence, world.evidence.worker)],
         "containers": [*map(describe_container, world.lag.containers)],
     }
 
@@ -126,14 +128,16 @@ def _describe_patient(key: ResourceKey, world: World) -> dict[str, Json]:
 
 
 def _describe_evidence(one: Evidence) -> Json:
-    row = one.row
+    row = one.row or UNKNOWN
     return {
         "failure": one.failure,
         "since": one.first_seen,
         "last": one.last_seen,
         "count": one.count,
         "codes": list(one.codes),
-        "message": row.says if row is not None else "",
+        "classes": list(one.classes),
+        "logger": one.logger,
+        "message": row.says,
     }
 
 

@@ -320,6 +320,10 @@ class Recorder(Protocol):
         """Must show no number of what cannot be seen, nor of one that is not declared running."""
         ...
 
+    def evidence_set(self, lines: Mapping[str, int]) -> None:
+        """Must take what became of the worker's lines so far; the numbers only grow."""
+        ...
+
     def revision_set(self, revision: str, commit: str | None) -> None: ...
 
     def refusal_set(self, since: float | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from controller.core.evidence import Evidence, EvidenceBook, expire, gather, telling
@@ -52,7 +53,8 @@ class Witness:
             return
         self.fault = None
         self.unseen = "the worker has written no file of its log yet" if reading.missing else None
-        self.book = gather(self.book, reading.lines, self._ours, self._clock.now())
+        book = gather(self.book, reading.lines, self._ours, self._clock.now())
+        self.book = replace(book, counts=reading.counts)
 
 
 def _told(book: EvidenceBook) -> _Told:

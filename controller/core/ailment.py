@@ -89,7 +89,7 @@ def _of_failed(observed: ObservedConnector, found: Found, now: float) -> Ailment
     evidence = telling(found)
     if not _tells(diagnosis.failure) and evidence is not None and _tells(evidence.row):
         return _of_evidence(evidence)
-    same = next((e for e in found if e.failure == diagnosis.failure.id), None)
+    same = next((e for e in found if e.row and e.failure == diagnosis.failure.id), None)
     return Ailment(
         failure=diagnosis.failure.id,
         system=diagnosis.system,

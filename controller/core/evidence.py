@@ -1,8 +1,9 @@
 """What the worker's log adds to the observation of a connector.
 
 Connect's REST API says RUNNING of a connector that tries again for ever; the worker's log says why.
-Kept is what each diagnosis was, since when, how often: no line, no row, no statement. A line speaks
-of a connector by the worker's own word only, `connector.context`, or the client id of its
+Kept is what each diagnosis was, since when, how often: no line, no row, no statement. Of an error
+that is not known here its codes and classes are kept for a person, and nothing acts on it. A line
+speaks of a connector by the worker's own word only, `connector.context`, or the client id of its
 producer; what stands elsewhere in it may be anybody's text. Evidence is never obeyed: it alone is
 no ground for an action that cannot be undone.
 """
@@ -20,6 +21,7 @@ from controller.core.failure import Diagnosis, Failure, Severity, System, diagno
 LOOK_BACK: Final = 600.0  # seconds; what is older when it is first read tells of another life
 KEEP: Final = 6 * 3600.0  # seconds after the last line; a loop writes one each ten seconds
 MOST: Final = 16  # diagnoses of one connector
+MOST_CODES: Final = 5  # of errors that are not known here, the newest
 APART: Final = 1.0  # seconds; the lines that one try leaves are one occurrence
 
 _CONTEXT: Final = re.compile(r"\[(?P<name>.+)\|(?:worker|task-\d+(?:\|offsets)?)\]\s*")
@@ -27,6 +29,16 @@ _CLIENT: Final = re.compile(
     r"\[Producer clientId=connector-producer-(?P<name>[^\],]+)-\d+(?:, transactionalId=[^\]]*)?\]"
 )
 _THREAD: Final = re.compile(r"kafka-producer-network-thread \| connector-producer-(?P<name>.+)-\d+")
+LINE_RESULTS: Final = (
+    "recognised",
+    "unrecognised",
+    "foreign",
+    "stale",
+    "malformed",
+    "tooLong",
+    "belowLevel",
+    "skipped",
+)
 LOGGER: Final = re.compile(r"[\w.$-]{1,200}")
 _START: Final = re.compile(
     r"^\s{0,8}at (?:app//)?(?:io\.debezium\.connector\.common\.BaseSourceTask\.start\w{0,40}"
@@ -103,12 +115,29 @@ class EvidenceBook:
 
     connectors: Mapping[str, Found] = field(default_factory=lambda: MappingProxyType({}))
     worker: Found = ()  # shown, and never held against a connector
+    recognised: int = 0
     unrecognised: int = 0  # lines of ours that no known failure fits
     foreign: int = 0  # lines of connectors that are not ours
     stale: int = 0
+    counts: LineCounts = field(default_factory=LineCounts)
 
     def of(self, connector: str) -> Found:
         return self.connectors.get(connector, ())
+
+    @property
+    def lines(self) -> Mapping[str, int]:
+        """Count the lines since this process began, by what became of each."""
+        numbers = (
+            self.recognised,
+            self.unrecognised,
+            self.foreign,
+            self.stale,
+            self.counts.malformed,
+            self.counts.too_long,
+            self.counts.below_level,
+            self.counts.skipped_lines,
+        )
+        return dict(zip(LINE_RESULTS, numbers, strict=True))
 
 
 def connector_of(line: WorkerLine) -> str | None:
@@ -130,24 +159,15 @@ def gather(
     book: EvidenceBook, lines: Iterable[WorkerLine], ours: Collection[str], now: float
 ) -> EvidenceBook:
     """Add lines; the same lines in one call or in many give the same book."""
-    connectors = dict(book.connectors)
-    worker = book.worker
-    unrecognised, foreign, stale = book.unrecognised, book.foreign, book.stale
     for line in lines:
         name = connector_of(line)
         if line.at < now - LOOK_BACK:
-            stale += 1
+            book = replace(book, stale=book.stale + 1)
         elif name is not None and name not in ours:
-            foreign += 1
+            book = replace(book, foreign=book.foreign + 1)
         else:
-            diagnosis = diagnose(line.text)
-            if not diagnosis.known:
-                unrecognised += 1
-            elif name is None:
-                worker = _add(worker, line, diagnosis, now)
-            else:
-                connectors[name] = _add(connectors.get(name, ()), line, diagnosis, now)
-    return EvidenceBook(MappingProxyType(connectors), worker, unrecognised, foreign, stale)
+            book = _take(book, name, line, now)
+    return book
 
 
 def expire(book: EvidenceBook, now: float, well: Mapping[str, float]) -> EvidenceBook:
@@ -182,6 +202,24 @@ def merge(one: Mapping[str, Found], other: Mapping[str, Found]) -> Mapping[str, 
 
 
 # --- within ---------------------------------------------------------------------------------
+
+_ERRORS: Final = frozenset({"ERROR", "FATAL"})
+
+
+def _take(book: EvidenceBook, name: str | None, line: WorkerLine, now: float) -> EvidenceBook:
+    """Add a line about a connector of ours, or about the worker itself where it names none."""
+    diagnosis = diagnose(line.text)
+    if diagnosis.known:
+        book = replace(book, recognised=book.recognised + 1)
+    else:
+        book = replace(book, unrecognised=book.unrecognised + 1)
+        if name is None or line.level not in _ERRORS:
+            return book
+    if name is None:
+        return replace(book, worker=_add(book.worker, line, diagnosis, now))
+    found = {**book.connectors, name: _add(book.of(name), line, diagnosis, now)}
+    return replace(book, connectors=MappingProxyType(found))
+
 
 _GRAVITY: Final = {Severity.DATA: 3, Severity.STOPPED: 2, Severity.DEGRADED: 1, Severity.NOISE: 0}
 
@@ -232,10 +270,17 @@ def _joined(old: Evidence, new: Evidence) -> Evidence:
         first_seen=min(old.first_seen, new.first_seen),
         last_seen=max(old.last_seen, new.last_seen),
         count=old.count + (new.count if another else 0),
-        codes=old.codes or new.codes,
-        classes=old.classes or new.classes,
+        codes=_together(old, old.codes, new.codes),
+        classes=_together(old, old.classes, new.classes),
         on_start_path=old.on_start_path or new.on_start_path,
     )
+
+
+def _together(old: Evidence, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep a known failure's first; what is not known may be another each time."""
+    if old.row is not None:
+        return before or after
+    return (*(one for one in before if one not in after), *after)[-MOST_CODES:]
 
 
 def _merged(one: Found, other: Found) -> Found:

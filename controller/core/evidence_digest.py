@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from controller.core.evidence import LOGGER, MOST, Evidence, EvidenceBook, Found, merge
-from controller.core.failure import System, known
+from controller.core.failure import UNKNOWN, System, known
 from controller.core.model import Json, Record, Records
 
 EVIDENCE_SECTION: Final = "evidence"
@@ -117,7 +117,7 @@ def _evidence(item: Json) -> Evidence | None:
         return None
     failure, system = item.get("failure"), item.get("system")
     first, last, count = item.get("firstSeen"), item.get("lastSeen"), item.get("count")
-    if not (isinstance(failure, str) and known(failure) and system in set(System)):
+    if not (isinstance(failure, str) and _is_id(failure) and system in set(System)):
         return None
     if not (isinstance(first, int | float) and isinstance(last, int | float)):
         return None
@@ -132,6 +132,10 @@ def _evidence(item: Json) -> Evidence | None:
         classes=_texts(item.get("classes"), LOGGER),
         on_start_path=item.get("onStartPath") is True,
     )
+
+
+def _is_id(failure: str) -> bool:
+    return failure == UNKNOWN.id or known(failure) is not None
 
 
 def _texts(value: Json, shape: re.Pattern[str]) -> tuple[str, ...]:

@@ -198,7 +198,14 @@ class _Patient:
     def _tell(self, ailment: Ailment) -> str:
         tries = "once" if ailment.count == 1 else f"{ailment.count} times"
         head = f"{ailment.failure} since {utc(ailment.since)}, seen {tries}"
-        return f"{head}: {ailment.cause} {_advise(ailment.row)}"
+        beside = self._unknown_beside() if ailment.row.wrapper else ""
+        return f"{head}: {ailment.cause}{beside} {_advise(ailment.row)}"
+
+    def _unknown_beside(self) -> str:
+        """Name what the log has beside words that tell no cause, though it is not known here."""
+        found = self.world.evidence.of(self.name)
+        told = [text for e in found if e.row is None for text in e.codes or e.classes]
+        return f" Beside it the worker's log has {', '.join(told)}." if told else ""
 
     def _frozen(self) -> Verdict | None:
         seen = self.world.progress.get(self.name)

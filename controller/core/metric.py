@@ -11,6 +11,7 @@ from itertools import product
 from typing import Final
 
 from controller.core.condition import Status
+from controller.core.evidence import LINE_RESULTS
 from controller.core.faults import (
     Conflict,
     Denied,
@@ -241,6 +242,14 @@ LAST_OBSERVATION: Final = Metric(
 SECRET_FALLBACKS: Final = Metric(
     "wms_secret_fallbacks", MetricKind.GAUGE, "Secrets in use from the default path."
 )
+EVIDENCE_LINES: Final = Metric(
+    "wms_evidence_lines_total",
+    MetricKind.COUNTER,
+    "Lines of the worker's log by what became of them: what they tell of is kept only where it is "
+    "recognised, or an error of a connector of ours that is not.",
+    ("result",),
+    _each(LINE_RESULTS),
+)
 CLOUDWATCH_LOST: Final = Metric(
     "wms_cloudwatch_lost_total", MetricKind.COUNTER, "Messages that CloudWatch did not take."
 )
@@ -278,6 +287,7 @@ METRICS: Final = (
     UP,
     LAST_OBSERVATION,
     SECRET_FALLBACKS,
+    EVIDENCE_LINES,
     CLOUDWATCH_LOST,
     RECORDER_FAILURES,
     *LAG_METRICS,

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.registry import Collector
 
 from controller.core import metric
+from controller.core.evidence import LINE_RESULTS
 from controller.core.lag_report import LagReport
 from controller.core.lag_values import lag_values
 from controller.core.metric import METRICS, STATUSES, Metric, MetricKind
@@ -49,6 +50,7 @@ class PrometheusRecorder:
         self._revision: tuple[str, str] | None = None
         self._held = set(metric.HELD_REASONS)
         self._tried: set[str] = set()
+        self._lines = dict.fromkeys(LINE_RESULTS, 0)
         self._suspended: set[tuple[str, str]] = set()
         self._lags: set[tuple[str, tuple[str, ...]]] = set()
 
@@ -143,6 +145,12 @@ class PrometheusRecorder:
         self._of(metric.SECRET_FALLBACKS).set(fallbacks)
         if whole is not None:
             self._of(metric.LAST_OBSERVATION).set(whole)
+
+    @_never_raises
+    def evidence_set(self, lines: Mapping[str, int]) -> None:
+        for result, number in lines.items():
+            self._of(metric.EVIDENCE_LINES).labels(result).inc(number - self._lines[result])
+            self._lines[result] = number
 
     @_never_raises
     def cloudwatch_lost(self) -> None:

@@ -6,6 +6,7 @@ from controller.core.evidence import (
     KEEP,
     LOOK_BACK,
     MOST,
+    MOST_CODES,
     EvidenceBook,
     WorkerLine,
     connector_of,
@@ -64,6 +65,45 @@ def test_lines_of_one_diagnosis_are_kept_as_first_last_and_count() -> None:
 
 def test_the_lines_that_one_try_leaves_count_once() -> None:
     assert book(*(line(at=NOW - 1 + n / 10) for n in range(5))).of("waivers")[0].count == 1
+
+
+ODD = "io.debezium.DebeziumException: failed\nCaused by: java.sql.SQLException: ORA-99123: row "
+
+
+def error(message: str, at: float = NOW, context: str = "[waivers|task-0] ") -> WorkerLine:
+    return WorkerLine(at, "ERROR", "io.debezium.pipeline.ErrorHandler", message, "", context)
+
+
+def test_an_error_that_is_not_known_is_kept_with_its_codes_and_classes_only() -> None:
+    told = book(error(f"{ODD} 'Jane Doe'"), error(f"{ODD} 'John'", at=NOW - 20.0))
+    (found,) = told.of("waivers")
+    assert (found.failure, found.count, found.codes) == ("unknown", 2, ("ORA-99123",))
+    assert "java.sql.SQLException" in found.classes
+    assert "Jane" not in repr(told)
+    assert told.lines["unrecognised"] == 2
+
+
+def test_of_many_errors_that_are_not_known_the_newest_codes_are_kept() -> None:
+    lines = [error(ODD.replace("99123", f"9912{n}"), at=NOW - 90.0 + n) for n in range(8)]
+    (found,) = book(*lines).of("waivers")
+    assert found.codes == tuple(f"ORA-9912{n}" for n in range(8 - MOST_CODES, 8))
+
+
+def test_an_error_that_is_not_known_never_speaks_and_a_warning_or_a_strangers_is_not_kept() -> None:
+    assert telling(book(error(ODD)).of("waivers")) is None
+    assert telling(book(error(ODD), line()).of("waivers")) is not None
+    told = book(line(ODD), error(ODD, context=""), error(ODD, context="[other|task-0] "))
+    assert (dict(told.connectors), told.worker) == ({}, ())
+    assert (told.lines["unrecognised"], told.lines["foreign"]) == (2, 1)
+
+
+def test_every_line_is_counted_once() -> None:
+    told = book(line(), line("nothing is known of this"), line(at=NOW - LOOK_BACK - 1))
+    assert {name: n for name, n in told.lines.items() if n} == {
+        "recognised": 1,
+        "unrecognised": 1,
+        "stale": 1,
+    }
 
 
 def test_a_line_of_a_stranger_or_of_nobody_says_nothing_of_ours() -> None:

@@ -68,6 +68,13 @@ def test_what_is_no_digest_is_left_out(value: object) -> None:
     assert read_digest(value) == {}
 
 
+def test_an_error_that_is_not_known_travels_with_its_code() -> None:
+    odd = WorkerLine(NOW, "ERROR", "io.x.Y", "ORA-99123: 'Jane'", "", "[waivers|task-0] ")
+    told = gather(EvidenceBook(), [odd], {"waivers"}, NOW)
+    assert read_digest(digest(told)) == dict(told.connectors)
+    assert "Jane" not in str(digest(told))
+
+
 def test_a_digest_cannot_bring_in_text() -> None:
     item: dict[str, Json] = {
         "failure": "LoginRefused",

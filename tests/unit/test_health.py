@@ -146,6 +146,18 @@ def test_the_log_tells_what_is_behind_running_since_when_how_often_and_what_to_d
     assert "(for " in message
 
 
+def test_words_that_tell_no_cause_are_told_with_the_codes_that_are_not_known() -> None:
+    said = "Failed to start connector, will re-attempt during polling."
+    again = WorkerLine(make.NOW - 5, "WARN", "io.x.Y", said, "", f"[{make.NAME}|task-0] ")
+    odd = replace(again, level="ERROR", message="java.sql.SQLException: ORA-99123: 'Jane Doe'")
+    alone = gather(EvidenceBook(), [odd], {make.NAME}, make.NOW)
+    assert short(judge(evidence=alone)) == ("True", "Running")
+    status, reason, message = judge(evidence=gather(alone, [again], {make.NAME}, make.NOW))
+    assert (status, reason) == (Status.FALSE, "TryingAgain")
+    assert "Beside it the worker's log has ORA-99123." in message
+    assert "Jane" not in message
+
+
 def test_noise_in_the_log_changes_nothing() -> None:
     assert short(judge(evidence=evidence("Graceful stop of task oracle-0 failed."))) == (
         "True",

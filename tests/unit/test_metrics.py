@@ -244,3 +244,11 @@ def test_a_scrape_during_a_cycle_never_misses_the_revision_nor_what_is_held(
         assert b"\nwms_revision_info{" in text
         assert b'\nwms_held{reason="Suspended"} 1.0\n' in text
     thread.join(10)
+
+
+def test_lines_of_the_worker_are_counted_once_each(scraped: Scraped) -> None:
+    scraped.recorder.evidence_set({"recognised": 3, "foreign": 1})
+    scraped.recorder.evidence_set({"recognised": 5, "foreign": 1})
+    assert scraped.value("wms_evidence_lines_total", result="recognised") == 5
+    assert scraped.value("wms_evidence_lines_total", result="foreign") == 1
+    assert scraped.value("wms_evidence_lines_total", result="malformed") == 0

@@ -98,9 +98,14 @@ function figuresOf(resource) {
   return found.length ? make("dl", { class: "figures" }, ...found) : null;
 }
 
+function clues(one) {
+  const found = list(one.codes).length ? list(one.codes) : list(one.classes);
+  return one.failure === "unknown" && found.length ? ` (${found.join(", ")})` : "";
+}
+
 function evidenceOf(resource) {
   return list(resource.evidence).map((one) => make("p", {},
-    make("strong", {}, `Worker's log: ${one.failure}`), ` ${one.count} ×, `, when(one.last, (age) => `last ${age} ago`), one.message ? `. ${one.message}` : ""));
+    make("strong", {}, `Worker's log: ${one.failure}${clues(one)}`), ` ${one.count} ×, `, when(one.last, (age) => `last ${age} ago`), one.message ? `. ${one.message}` : ""));
 }
 
 function connector(resource) {
@@ -170,6 +175,7 @@ function drawNotes(status) {
   const notes = [
     ...list(status.faults).map((one) => [pill("bad", one.system), `${one.reason}: ${one.message}`]),
     ...list(status.containers).filter((one) => one.trouble).map((one) => [pill("wait", "container"), `${one.name}: ${one.trouble}`]),
+    ...list(status.workerEvidence).map((one) => [pill("wait", "worker"), `${one.failure}, ${one.count} ×: ${one.message}`]),
     ...list(status.warnings).map((one) => [pill("wait", "warning"), one]),
     ...list(status.orphans).map((one) => [pill("wait", "orphan"), `${one} is ours and no manifest declares it; it is left as it is`]),
   ];
@@ -229,7 +235,7 @@ function draw(status) {
   replace("topics", topics, () => headed("Topics", `${topics.filter((one) => one.decision === "Converged").length} of ${topics.length} as declared`, table("Topics", ["Topic", "State", "Why"], spread(topics.map(stepRow)))));
   replace("own", [status.secrets, resources.filter((one) => !["topic", "connector"].includes(kindOf(one.resource)))], () => drawSecrets(status, resources));
   replace("history", status.history, () => drawHistory(status));
-  replace("notes", [status.faults, status.containers, status.warnings, status.orphans], () => drawNotes(status));
+  replace("notes", [status.faults, status.containers, status.workerEvidence, status.warnings, status.orphans], () => drawNotes(status));
 }
 
 async function refresh() {
