@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from controller.core.beginning import beginning_due
 from controller.core.delivered import unseen_elsewhere
 from controller.core.delivery import broker_line
 from controller.core.evidence import expire
@@ -128,7 +129,7 @@ class Observer:
         world = self._observe_kafka(world)
         world = self._observe_connect_cluster(world)
         world = replace(world, offsets=self._offsets(world))
-        world = replace(world, neighbours=self._neighbours(world))
+        world = replace(world, neighbours=self._neighbours(world), begun=self._begun(world))
         if self.lag is not None:
             world = replace(world, lag=self.lag.observe(world, self.kafka.client, self.kafka.line))
         world = self._watched(world)
@@ -294,6 +295,21 @@ class Observer:
         if seen.fault is not None:
             return Unknown(seen.fault)
         return frozenset(there) if there or doubtful is None else doubtful
+
+    def _begun(self, world: World) -> bool | Unknown | None:
+        """Ask Connect's own topic whether a stage that the store does not know was at work."""
+        if not beginning_due(world):
+            return None
+        line, name = self.kafka.line, world.stage.connect_topics["offsets"]
+        if line is None or world.topics.fault is not None:
+            return Unknown(world.topics.fault) if world.topics.fault is not None else NOT_LOOKED
+        try:
+            seen = self.kafka.to(line).observe([name]).get(topic_key(name))
+            if not isinstance(seen, ObservedTopic):
+                return seen if isinstance(seen, Unknown) else False
+            return bool(self.kafka.to(line).holding_records({name: seen.partitions}))
+        except Fault as fault:
+            return Unknown(self._note("kafka", fault))
 
     # --- offsets ----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from controller.core.action import Action, Forget, Remember, is_own
+from controller.core.beginning import keep_beginning
 from controller.core.condition import Condition
 from controller.core.connector_case import decide_case
 from controller.core.decision import Act, Converged, Decision, Stall, Wait
@@ -18,12 +19,11 @@ from controller.core.hold import draw, hold, keep_drift
 from controller.core.idle import Idle, find_idle, keep_idle
 from controller.core.login_step import decide_login
 from controller.core.look import resolution_of
-from controller.core.memory import is_applied, keep_memory, memory_lost
+from controller.core.memory import keep_memory
 from controller.core.model import (
     WORKER,
     ConnectorManifest,
     DesiredConnector,
-    LostTopics,
     ObservedConnector,
     ResourceKey,
     Unknown,
@@ -46,7 +46,7 @@ from controller.core.snapshot_phase import keep_phase
 from controller.core.stage import MARK_KEY
 from controller.core.standing import conditions_of_connector, conditions_of_topic
 from controller.core.step import Step, step_of
-from controller.core.topic import TopicMemory, decide_topic
+from controller.core.topic_case import decide_topic_case
 from controller.core.world import World
 
 
@@ -156,6 +156,7 @@ def _keep_pace(
             yield from keep_drift(step.decision, step.standing)
     yield from keep_phase(world.connectors, world.offsets, world.records, world.now)
     yield from keep_idle(idle, world.records)
+    yield from keep_beginning(world)
 
 
 # --- own side -------------------------------------------------------------------------------
@@ -183,18 +184,8 @@ def _login_steps(world: World, resolutions: Mapping[str, Resolution]) -> Iterato
 
 
 def _topic_steps(world: World) -> Iterator[Step]:
-    lost = memory_lost(world)
-    needed = {key for m in world.declared_connectors if m.name in lost for key in m.needs}
     for topic in world.declared_topics:
-        memory = TopicMemory(
-            applied=is_applied(topic.key, topic.generation, world) or topic.key in needed,
-            once_there=f"topicId/{topic.name}" in world.records or topic.key in needed,
-            protected=world.stage.named,
-            recreate=world.policy.lost_topics is LostTopics.RECREATE and topic.key not in needed,
-            needed_by=tuple(m.name for m in world.declared_connectors if topic.key in m.needs),
-        )
-        decision = decide_topic(topic, world.topics.get(topic.key), memory)
-        yield step_of(topic.key, topic.generation, decision, world, topic)
+        yield step_of(topic.key, topic.generation, decide_topic_case(topic, world), world, topic)
 
 
 # --- connectors -----------------------------------------------------------------------------

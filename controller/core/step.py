@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controller.core.accept import apply_consent
+from controller.core.beginning import voids_words
 from controller.core.connector_memory import stopped_record
 from controller.core.decision import Decision
 from controller.core.hold import OWN_KINDS, Standing, draw, hold
-from controller.core.memory import memory_lost
 from controller.core.model import ConnectorManifest, DesiredTopic, Kind, Manage, ResourceKey
 from controller.core.snapshot_phase import Phase, SnapshotPhase, guard_snapshot, phase_of
 from controller.core.topic_class import required_fields
@@ -55,7 +55,7 @@ def step_of(
     if isinstance(of, ConnectorManifest) and key == of.key:
         decision = guard_snapshot(decision, standing.snapshot, protected=world.stage.named)
     if of is not None and (key == of.key or key.kind is Kind.RESTORE):
-        lost = bool(memory_lost(world))
+        lost = voids_words(of.key, world)
         decision = apply_consent(
             key, decision, of.accept, world.records, world.now, memory_lost=lost
         )

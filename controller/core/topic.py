@@ -22,6 +22,7 @@ class TopicMemory:
 
     applied: bool = False  # this generation was converged before
     once_there: bool = False
+    doubt: Wait | None = None  # why it cannot be told whether it once was there
     protected: bool = True  # a named stage: what may cost data needs a person
     recreate: bool = False  # the StagePolicy wants a lost one made again
     needed_by: tuple[str, ...] = ()  # connectors
@@ -76,8 +77,10 @@ def _create(desired: DesiredTopic, memory: TopicMemory) -> Decision:
         f"topic {desired.name} is not there",
         difference=Difference.DRIFT if memory.applied else Difference.NEW_GENERATION,
     )
-    if not (memory.once_there and memory.protected):
+    if not memory.protected:
         return create
+    if not memory.once_there:
+        return create if memory.doubt is None else replace(memory.doubt, held=create)
     lost = replace(create, risk=Risk.DATA_LOSS, consequence="what was in it is gone for good")
     if memory.recreate and desired.topic_class in _RECREATED:
         return replace(lost, message=f"{_tell_lost(desired, memory)}; lostTopics says recreate")

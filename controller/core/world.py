@@ -70,6 +70,8 @@ class World:
     connect_cluster: str | None = None  # id of the cluster that the worker uses; None: not known
     # Offsets topics of other named stages that are here; None: nothing in this cycle needs them.
     neighbours: frozenset[str] | Unknown | None = None
+    # Whether Connect's offsets topic holds records; None: nothing in this cycle needs to know.
+    begun: bool | Unknown | None = None
     listing: frozenset[str] | None = None  # all topics of the cluster, when they were listed
     lag: LagReport = field(default_factory=LagReport)
     refusal: str | None = None  # why the newest manifests are not in force

@@ -13,7 +13,7 @@ from controller.core.model import ProbeMode, RunState, connector_key
 from controller.core.stage import Stage
 from tests.fakes.connect import REBALANCE, Say, TimeOut
 from tests.fakes.kafka import unavailable
-from tests.make import NAME
+from tests.make import NAME, topic
 from tests.sim.world import AWAY, DATA, HISTORY, Controller, Mishap, SimWorld
 
 
@@ -164,6 +164,40 @@ def test_a_topic_that_was_lost_together_with_the_memory_is_not_made_again() -> N
     world.lose_memory()
     controller.run(100)
     assert DATA not in world.kafka.topics
+
+
+@pytest.mark.parametrize("name", [DATA, HISTORY])
+def test_nor_when_the_worker_is_away_meanwhile(name: str) -> None:
+    world, controller = settled()
+    world.stop_worker()
+    world.kafka.drop(name)
+    world.lose_memory()
+    controller.run(30)
+    world.connect_may_run = True
+    controller.run(60)
+    assert name not in world.kafka.topics
+    assert world.snapshots == 1
+
+
+def test_the_history_of_a_connector_that_runs_is_not_made_again_though_its_id_is_unknown() -> None:
+    world, controller = settled()
+    world.kafka.drop(HISTORY)
+    del world.store.records[f"topicId/{HISTORY}"]
+    controller.run(30)
+    assert HISTORY not in world.kafka.topics
+
+
+def test_a_topic_declared_before_all_was_as_declared_once_is_no_lost_one() -> None:
+    world = SimWorld()
+    world.kafka.make(DATA, 9, replication_factor=3, config={"retention.ms": "1000"})
+    controller = Controller(world)
+    controller.run(30)
+    assert world.snapshots == 1
+    assert "birth/stage" not in world.store.records
+    new = topic("wms.APP.NEW", replication_factor=3)
+    world.commit(topics=(*world.topics, new))
+    controller.run(10)
+    assert new.name in world.kafka.topics
 
 
 def test_a_rival_who_writes_the_same_field_again_and_again_is_answered_less_and_less() -> None:

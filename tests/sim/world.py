@@ -55,7 +55,7 @@ from controller.reconciler import ALIVE_RECORD, Reconciler
 from tests.fakes.connect import Clock, FakeConnect, FakeConnectWorld
 from tests.fakes.database import FakeDatabase
 from tests.fakes.files import FakeFiles
-from tests.fakes.kafka import FakeKafka
+from tests.fakes.kafka import FakeKafka, FakeTopic
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.state import FakeState
 from tests.make import MAIN, ROOT, connector_manifest, topic
@@ -243,6 +243,7 @@ class SimWorld:
         if world.down and self.files.ready and self.connect_may_run:
             world.down = False
             world.boot(html=0.0)
+            self.connect_offsets()
         if world.down:
             return
         for name, connector in world.connectors.items():
@@ -274,10 +275,16 @@ class SimWorld:
         prefix = config["topic.prefix"]
         if not any(self.connect.world.offsets.get(name, {}).values()):
             self.snapshots += 1
+        self.connect_offsets().records += 1
         self.connect.world.commit(name, {"server": prefix}, {"scn": str(int(self.clock.time))})
         for one in self.kafka.topics.items():
             if one[0].startswith(f"{prefix}.") or one[0].endswith(f".{prefix}"):
                 one[1].records += 1
+
+    def connect_offsets(self) -> FakeTopic:
+        """Answer Connect's own topic, which the first worker of a stage creates."""
+        name = self.stage.connect_topics["offsets"]
+        return self.kafka.topics.get(name) or self.kafka.make(name, 25)
 
     def _validate(self, config: Mapping[str, str]) -> list[tuple[str, str]]:
         if config.get("poll.interval.ms", "1") == "nonsense":

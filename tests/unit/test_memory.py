@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from controller.core.accept import action_id
 from controller.core.action import Remember
+from controller.core.decision import Stall
 from controller.core.diff import hash_config
-from controller.core.model import RunState, Unknown
+from controller.core.model import Acceptance, LostTopics, RunState, TopicClass, Unknown
 from controller.core.plan import plan
 from controller.core.track import Track, track_record
 from tests import make
@@ -180,9 +182,90 @@ def test_with_memory_lost_an_absent_topic_of_our_connector_was_there_once() -> N
     assert reasons[str(make.topic().key)] == "TopicLost"
 
 
-def test_without_a_connector_of_ours_an_empty_store_is_a_first_start() -> None:
-    reasons = held(LOST, topics=make.snapshot(), connectors=make.snapshot())
+@pytest.mark.parametrize(
+    ("begun", "reason"),
+    [
+        (False, "Create"),
+        (True, "TopicLost"),
+        (AWAY, "BeginningUnknown"),
+        (None, "BeginningUnknown"),
+    ],
+)
+@pytest.mark.parametrize(
+    "connectors",
+    [make.snapshot(fault=make.AWAY), make.snapshot()],
+    ids=["Connect is away", "no connector"],
+)
+def test_without_memory_connect_s_offsets_tell_whether_a_missing_topic_was_there_once(
+    connectors: Any, begun: Any, reason: str
+) -> None:
+    reasons = held(LOST, topics=make.snapshot(), connectors=connectors, begun=begun)
+    assert reasons[str(make.topic().key)] == reason
+
+
+def test_what_was_lost_with_the_memory_is_not_made_again_whatever_the_policy_says() -> None:
+    declared = make.revision((make.topic(),), (), lost_topics=LostTopics.RECREATE)
+    reasons = held(LOST, revision=declared, topics=make.snapshot(), begun=True)
+    assert reasons[str(make.topic().key)] == "TopicLost"
+
+
+def test_a_manifest_s_word_for_what_is_missing_is_void_when_the_memory_of_its_use_was_lost() -> (
+    None
+):
+    lost = plan(make.world(stored=LOST, topics=make.snapshot(), begun=True))
+    step = next(step for step in lost.steps if step.key == make.topic().key)
+    assert isinstance(step.decision, Stall)
+    assert step.decision.held is not None
+    word = Acceptance("data-loss", action_id(step.key, step.decision.held), make.NOW + 60)
+    declared = make.revision((make.topic(accept=(word,)),), (make.connector_manifest(),))
+    topic = str(make.topic().key)
+    assert held(LOST, revision=declared, topics=make.snapshot(), begun=True)[topic] == "TopicLost"
+    assert held(make.memory(), revision=declared, topics=make.snapshot())[topic] == "Create"
+
+
+def test_on_a_branch_what_is_missing_is_created_whatever_was_there() -> None:
+    reasons = held(LOST, stage=make.BRANCH, topics=make.snapshot(), begun=None)
     assert reasons[str(make.topic().key)] == "Create"
+
+
+def test_that_a_stage_had_not_begun_is_remembered_with_its_cluster() -> None:
+    beginning: dict[str, Any] = {
+        "beginning/stage": {"cluster_id": "cluster-1", "at": make.NOW},
+    }
+    nothing: dict[str, Any] = {"topics": make.snapshot(), "connectors": make.snapshot()}
+    assert kept(stored=LOST, begun=False, **nothing) == beginning
+    for changes in ({"begun": True}, {"begun": AWAY}, {"begun": False, "cluster_id": AWAY}):
+        assert "beginning/stage" not in kept(stored=LOST, **nothing, **changes)
+    later = held(beginning, begun=None, **nothing)
+    assert later[str(make.topic().key)] == "Create"
+    elsewhere = held(beginning, begun=None, cluster_id="cluster-2", **nothing)
+    assert elsewhere[str(make.topic().key)] == "BeginningUnknown"
+
+
+# --- schema history --------------------------------------------------------------------------
+
+HISTORY = make.topic("wms.schema-changes", topic_class=TopicClass.SCHEMA_HISTORY, partitions=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "offsets", "reason"),
+    [
+        ({}, {}, "TopicLost"),
+        ({}, {make.NAME: ({"partition": {}, "offset": {"scn": "1"}},)}, "TopicLost"),
+        ({}, {make.NAME: AWAY}, "TopicLost"),
+        ({}, {make.NAME: ()}, "Create"),
+        ({"schema.history.internal.kafka.topic": "another"}, {}, "Create"),
+    ],
+    ids=["offsets unread", "offsets", "offsets unknown", "no offsets", "of another history"],
+)
+def test_the_history_of_a_connector_that_came_anywhere_is_never_made_again(
+    config: Any, offsets: Any, reason: str
+) -> None:
+    seen = make.snapshot(make.observed_connector({**make.rendered(), **config}))
+    declared = make.revision((HISTORY,), (make.connector_manifest(),))
+    topics = make.snapshot()
+    changes = {"revision": declared, "topics": topics, "connectors": seen, "offsets": offsets}
+    assert held(make.memory(), **changes)[str(HISTORY.key)] == reason
 
 
 def test_with_memory_lost_a_difference_is_drift_and_a_stop_is_a_person_s() -> None:
