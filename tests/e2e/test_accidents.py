@@ -248,6 +248,19 @@ def _move_database(scene: Scene) -> Undo:
     return lambda: scene.stack.aws.rotate_secret(path, {"host": "127.0.0.1"})
 
 
+def _make_anew_elsewhere(scene: Scene) -> Undo:
+    """It is deleted and created again, with the offsets that it had."""
+    scene.kill()
+    undo = _move_database(scene)
+    scene.worker.request("DELETE", f"/connectors/{CONNECTOR}")
+    scene.start()
+    return undo
+
+
+def _reads_from_localhost(scene: Scene) -> bool:
+    return scene.config().get("database.hostname") == "localhost" and scene.running()
+
+
 def _change_database(scene: Scene) -> Undo:
     return set_connector_key(scene, "database.dbname", "postgres")
 
@@ -425,6 +438,15 @@ ACCIDENTS: Final = (  # of those of one day, what lasts or needs peace comes fir
         "AcceptanceRequired",
         ("database.hostname: another database is read", "offsets of this one mean nothing"),
         lambda scene: scene.config().get("database.hostname") == "localhost",
+        "data-loss",
+    ),
+    Accident(
+        "the connector is created again for another database host",
+        _make_anew_elsewhere,
+        CONNECTOR_KEY,
+        "AcceptanceRequired",
+        ("database.hostname: the offsets", "another source", "offsets of this one mean nothing"),
+        _reads_from_localhost,
         "data-loss",
     ),
     Accident(
