@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from controller.core.decision import Converged
 from controller.core.diff import diff_lines
@@ -17,6 +17,7 @@ from controller.core.preflight_step import preflight_warnings
 from controller.core.redact import short
 from controller.core.restart_case import ailment_in, restart_status
 from controller.core.secret_fields import PUBLIC_FIELDS
+from controller.core.secret_path import named_fields
 from controller.core.step import Step
 from controller.core.tries import read_tries
 from controller.core.words import find_void
@@ -45,7 +46,7 @@ def describe(report: CycleReport, refusal: str | None, since: float | None) -> d
         "faults": [
             {"system": s, "reason": f.reason, "message": f.message} for s, f in report.faults
         ],
-        "secrets": _describe_secrets(world),
+        "secrets": describe_secrets(world),
         "workerEvidence": [*map(_describe_evidence, world.evidence.worker)],
         "containers": [*map(describe_container, world.lag.containers)],
     }
@@ -141,13 +142,40 @@ def _describe_evidence(one: Evidence) -> Json:
     }
 
 
-def _describe_secrets(world: World) -> Json:
+def describe_secrets(world: World) -> dict[str, Json]:
+    """Tell of each secret where it is, its newest version, and those that are in use.
+
+    A version that was refused is the newest, and is used by nobody.
+    """
     found: dict[str, Json] = {}
+    used = _used_versions(world)
     for name, secret in sorted(world.secrets.items()):
         seen = secret if isinstance(secret, ObservedSecret) else None
         found[name] = {
             "path": seen.path if seen else None,
             "fallback": bool(seen and seen.fallback),
             "version": seen.current.key.version_id if seen else None,
+            "versions": None if used is None else list[Json](sorted(used.get(name, ()))),
         }
     return found
+
+
+def _used_versions(world: World) -> Mapping[str, set[str]] | None:
+    """Find what connectors' configs name, and what we use ourselves; None: nobody can see it."""
+    if world.connectors.fault is not None:
+        return None
+    found: dict[str, set[str]] = {}
+    declared = {manifest.name for manifest in world.declared_connectors}
+    for name, seen in world.observed_connectors().items():
+        for version in named_fields(seen.config, world.root) if name in declared else ():
+            found.setdefault(version.path.rpartition("/")[2], set()).add(version.version_id)
+    for name, secret in world.secrets.items():
+        if isinstance(secret, ObservedSecret) and name not in _referenced(world):
+            found.setdefault(name, set()).add(secret.current.key.version_id)
+    return found
+
+
+def _referenced(world: World) -> frozenset[str]:
+    """Name the secrets that connectors use; the others, as the brokers', we use ourselves."""
+    values = (value for one in world.declared_connectors for value in one.config.values())
+    return frozenset(reference.name for value in values for reference in value.secrets())

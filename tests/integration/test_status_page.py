@@ -136,6 +136,22 @@ def test_what_needs_a_person_stands_first_with_its_sentence(browser: Browser) ->
     assert words(drawn).count("RUNNING, but LoginRefused, 3 tries") == 2  # there and at its place
 
 
+def test_what_is_in_use_is_no_refused_version_and_an_unknown_error_has_its_code(
+    browser: Browser,
+) -> None:
+    secret = {"path": "wms/main/dbInfo", "fallback": False, "version": "v2", "versions": ["v1"]}
+    odd = {"failure": "unknown", "count": 2, "last": 1.7e9, "codes": ["ORA-99123"], "message": ""}
+    browser.says = status(
+        resource("connector/a", evidence=[odd]),
+        secrets={"dbInfo": secret},
+        workerEvidence=[{**odd, "failure": "DiskFull", "message": "The disk is full."}],
+    )
+    drawn = words(browser.draw())
+    assert "v1; newest v2 is not in use" in drawn
+    assert "Worker's log: unknown (ORA-99123)" in drawn
+    assert "DiskFull, 2 ×: The disk is full." in drawn
+
+
 def test_text_from_outside_is_only_ever_text(browser: Browser) -> None:
     browser.says = status(
         resource(
@@ -145,13 +161,16 @@ def test_text_from_outside_is_only_ever_text(browser: Browser) -> None:
             reason=HOSTILE,
             diff=[HOSTILE],
             conditions=[condition("Ready", "False", HOSTILE, HOSTILE)],
-            evidence=[{"failure": HOSTILE, "count": 1, "last": 1.7e9, "message": HOSTILE}],
+            evidence=[
+                {"failure": HOSTILE, "count": 1, "last": 1.7e9, "message": HOSTILE},
+                {"failure": "unknown", "count": 1, "last": 1.7e9, "classes": [HOSTILE]},
+            ],
         ),
         resource(f"topic/{HOSTILE}"),
         stage=HOSTILE,
         warnings=[HOSTILE],
         faults=[{"system": HOSTILE, "reason": HOSTILE, "message": HOSTILE}],
-        secrets={HOSTILE: {"path": HOSTILE, "fallback": True}},
+        secrets={HOSTILE: {"path": HOSTILE, "fallback": True, "versions": [HOSTILE]}},
         refusedRevision={"message": HOSTILE, "since": 1.7e9},
         history=[{"at": 1.7e9, "action": HOSTILE, "resource": HOSTILE, "who": HOSTILE}],
         containers=[{"name": HOSTILE, "trouble": HOSTILE}],

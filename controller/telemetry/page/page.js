@@ -152,10 +152,17 @@ function drawAttention(resources) {
     }));
 }
 
+function versionsOf(secret) {
+  const used = list(secret.versions);
+  if (!Array.isArray(secret.versions)) return secret.version ? `newest ${secret.version}; in use: not seen` : "";
+  if (!secret.version || used.includes(secret.version)) return used.join(", ");
+  return `${used.join(", ") || "none"}; newest ${secret.version} is not in use`;
+}
+
 function drawSecrets(status, resources) {
   const secrets = Object.entries(status.secrets || {}).map(([name, secret]) => [
     make("span", { class: "mono" }, name), make("span", { class: "mono" }, secret.path || "not seen"),
-    secret.fallback ? pill("wait", "fallback") : "own", make("span", { class: "mono" }, list(secret.versions).join(", ") || secret.version || ""),
+    secret.fallback ? pill("wait", "fallback") : "own", make("span", { class: "mono" }, versionsOf(secret)),
   ]);
   const steps = resources.filter((one) => ["secret", "worker", "login"].includes(kindOf(one.resource)));
   return headed("Secrets and logins", "paths and versions only, never a value",
