@@ -149,7 +149,7 @@ def test_what_is_in_use_is_no_refused_version_and_an_unknown_error_has_its_code(
     drawn = words(browser.draw())
     assert "v1; newest v2 is not in use" in drawn
     assert "Worker's log: unknown (ORA-99123)" in drawn
-    assert "DiskFull, 2 ×: The disk is full." in drawn
+    assert "The disk is full." in drawn
 
 
 def test_text_from_outside_is_only_ever_text(browser: Browser) -> None:
