@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.core.connector import decide_connector, diff_connector
 from controller.core.connector_memory import (
     ConnectorMemory,
-    release_record,
+    is_stop_released,
     restart_record,
     stopped_record,
 )
@@ -103,7 +103,7 @@ def _memory_of(manifest: ConnectorManifest, world: World) -> ConnectorMemory:
         known=applied is not None or stopped,
         applied=is_applied(manifest.key, manifest.generation, world) or lost,
         applied_versions=_versions(versions),
-        stopped_by_us=stopped or release_record(name) in records,
+        stopped_by_us=stopped or is_stop_released(name, records),
         restart_due=restart_record(name) in records,
     )
 

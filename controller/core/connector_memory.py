@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from controller.core.model import VersionKey
+from controller.core.model import Records, VersionKey
+
+RAN_SINCE: Final = "ranSince"  # of a release: it is for what failed only, and for no later stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,12 @@ def stopped_record(name: str) -> str:
 def release_record(name: str) -> str:
     """Name a person's word that a STOPPED connector may be resumed."""
     return f"intent/release:{name}"
+
+
+def is_stop_released(name: str, records: Records) -> bool:
+    """Whether somebody said so of the stop that is seen: it was not seen to run since."""
+    word = records.get(release_record(name))
+    return word is not None and not word.value.get(RAN_SINCE)
 
 
 def restore_record(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from controller.core.action import Forget, Remember
 from controller.core.cluster import FIRST_SEEN_RECORD, first_seen
-from controller.core.connector_memory import release_record, stopped_record
+from controller.core.connector_memory import RAN_SINCE, release_record, stopped_record
 from controller.core.decision import Converged, Decision
 from controller.core.delivery import delivered_record, delivered_value
 from controller.core.model import (
@@ -178,7 +178,7 @@ def _forgotten(
     world: World,
     decisions: Mapping[ResourceKey, Decision],
     resolutions: Mapping[str, Resolution],
-) -> Iterator[Forget]:
+) -> Iterator[Remember | Forget]:
     if world.revision is None:
         return
     if world.connectors.complete:
@@ -191,6 +191,7 @@ def _forgotten(
         if isinstance(observed, ObservedConnector) and manifest.run_state is not RunState.STOPPED:
             over = _over(observed, world)
             yield from (Forget(record) for record in over if record in world.records)
+            yield from _spent_release(observed, world)
         record, desired = refusal_record(manifest.name), resolutions[manifest.name].desired
         if record not in world.records or not isinstance(desired, DesiredConnector):
             continue
@@ -208,8 +209,22 @@ def _over(observed: ObservedConnector, world: World) -> Iterator[str]:
     at = stop.value.get("at") if stop is not None else None
     if not isinstance(at, int | float) or not 0 <= world.now - at < STOP_SHOWN_SECONDS:
         yield stopped_record(name)
-    if not any(task.state == "FAILED" for task in observed.tasks):
+    if not _has_failed(observed):
         yield release_record(name)
+
+
+def _has_failed(observed: ObservedConnector) -> bool:
+    return any(task.state == "FAILED" for task in observed.tasks)
+
+
+def _spent_release(observed: ObservedConnector, world: World) -> Iterator[Remember]:
+    """Keep a release for what failed, and let it end no stop that comes after it."""
+    record = release_record(observed.key.name)
+    word = world.records.get(record)
+    stands = observed.state in ("STOPPED", "PENDING")
+    if word is None or stands or not _has_failed(observed) or word.value.get(RAN_SINCE):
+        return
+    yield Remember(record, {**word.value, RAN_SINCE: True}, expires=word.expires)
 
 
 def _tracks(world: World, decisions: Mapping[ResourceKey, Decision]) -> Iterator[Remember | Forget]:

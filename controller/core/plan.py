@@ -123,13 +123,13 @@ def plan(world: World) -> Plan:
 def _unsaid(
     memory: tuple[Remember | Forget, ...], steps: tuple[Step, ...]
 ) -> tuple[Remember | Forget, ...]:
-    """Leave out what an act of this cycle has put itself: this is older news, and comes later."""
+    """Leave out what an act of this cycle has put or taken: this is older news, and later."""
     told = {
         action.key
         for step in steps
         if isinstance(step.decision, Act)
         for action in step.decision.actions
-        if isinstance(action, Remember)
+        if isinstance(action, Remember | Forget)
     }
     return tuple(action for action in memory if action.key not in told)
 

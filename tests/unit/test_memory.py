@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,14 @@ from controller.core.accept import action_id
 from controller.core.action import Remember
 from controller.core.decision import Stall
 from controller.core.diff import hash_config
-from controller.core.model import Acceptance, LostTopics, RunState, TopicClass, Unknown
+from controller.core.model import (
+    Acceptance,
+    LostTopics,
+    ObservedTask,
+    RunState,
+    TopicClass,
+    Unknown,
+)
 from controller.core.plan import plan
 from controller.core.track import Track, track_record
 from tests import make
@@ -142,6 +150,27 @@ def test_stopped_by_us_stays_while_stopped_is_declared() -> None:
     stored = make.memory(**{"stamp/stopped:oracle": {"by": "stop"}})
     found = kept(stored=stored, revision=make.revision((make.topic(),), (manifest,)))
     assert "stamp/stopped:oracle" not in found
+
+
+RELEASE = "intent/release:oracle"
+FAILED = make.snapshot(
+    replace(make.observed_connector(), tasks=(ObservedTask(0, "FAILED", "127.0.0.1:8083"),))
+)
+
+
+def test_a_release_ends_no_stop_that_comes_after_its_connector_was_seen_to_run() -> None:
+    said: dict[str, Any] = {RELEASE: {"who": "ann"}}
+    assert kept(stored=make.memory() | said)[RELEASE] is None
+    idle = make.revision((make.topic(),), (make.connector_manifest(suspend=True),))
+    failed = kept(stored=make.memory() | said, connectors=FAILED, revision=idle)
+    assert failed[RELEASE] == {"who": "ann", "ranSince": True}
+    later: dict[str, Any] = {RELEASE: {"who": "ann", "ranSince": True}}
+    assert RELEASE not in kept(stored=make.memory() | later, connectors=FAILED)
+    streaming = {make.NAME: ({"partition": {}, "offset": {"scn": "1"}},)}
+    stopped = make.snapshot(make.observed_connector(state="STOPPED"))
+    for word, reason in ((said, "Repair"), (later, "StoppedByHand")):
+        stored = make.memory() | word
+        assert held(stored, connectors=stopped, offsets=streaming)["connector/oracle"] == reason
 
 
 def test_a_refusal_of_another_config_is_forgotten() -> None:
