@@ -29,6 +29,7 @@ from controller.core.action import (
     is_own,
 )
 from controller.core.decision import Act, Decision, Difference, Wait
+from controller.core.fault_reason import CRASHED
 from controller.core.faults import Denied, Fault, OutcomeUnknown, Rejected, Unavailable
 from controller.core.history import Origin, is_recorded
 from controller.core.hold import OWN_KINDS, Standing, hold, hold_always
@@ -52,7 +53,6 @@ from controller.ports import (
     StateStore,
 )
 
-CRASHED: Final = "ActionCrashed"
 NOWHERE: Final = Origin(must_record=True)
 
 

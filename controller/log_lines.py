@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from controller.apply import CRASHED, Applied
+from controller.apply import Applied
 from controller.core.action import Action, Forget, Remember, is_own
 from controller.core.decision import Act
 from controller.core.diff import diff_lines
+from controller.core.fault_reason import CRASHED
 from controller.core.step import Step
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from controller.core.condition import Status
 from controller.core.evidence import LINE_RESULTS
+from controller.core.fault_reason import FAULT_REASONS
 from controller.core.faults import (
     Conflict,
     Denied,
@@ -132,7 +133,11 @@ ACTION_SECONDS: Final = Metric(
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0),
 )
 FAULTS: Final = Metric(
-    "wms_faults_total", MetricKind.COUNTER, "Faults by system and reason.", ("system", "reason")
+    "wms_faults_total",
+    MetricKind.COUNTER,
+    "Faults by system and reason.",
+    ("system", "reason"),
+    tuple((system, reason) for system, known in FAULT_REASONS.items() for reason in known),
 )
 CONDITION: Final = Metric(
     "wms_condition",
