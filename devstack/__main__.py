@@ -14,6 +14,7 @@ from devstack.demo import demo
 from devstack.environment import StackError
 from devstack.jars import provide
 from devstack.java import java_home
+from devstack.promtool import provide_promtool
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
 from devstack.starts import record_starts
@@ -22,7 +23,7 @@ from devstack.starts import record_starts
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("setup", help="fetch the jars, find Java")
+    verbs.add_parser("setup", help="fetch the jars and promtool, find Java")
     verbs.add_parser("record", help="record how Java programs start, so that they start faster")
     verbs.add_parser("demo", help="run the main job, show it, end")
     up = verbs.add_parser("up", help="start the stack and stay until Ctrl-C")
@@ -34,6 +35,7 @@ def _arguments() -> argparse.Namespace:
 def _setup() -> int:
     print(f"java: {java_home()}")
     print(f"jars: {provide().folder}")
+    print(f"promtool: {provide_promtool() or 'none here; the alert rules are not tried'}")
     return 0
 
 
