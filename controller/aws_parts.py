@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from controller.aws_client import make_later
 from controller.core.aws_names import AwsNames
 from controller.core.faults import Fault
+from controller.core.owner import Owner, owner_of
 from controller.core.redact import Scrubber
 from controller.core.stage import Stage
 from controller.settings import Settings
@@ -58,6 +59,10 @@ class AwsParts:
             connect_timeout=connect_timeout,
             read_timeout=5.0,
         )
+
+    @property
+    def owner(self) -> Owner | None:
+        return owner_of(self.settings.repository, self.settings.branch)
 
     @cached_property
     def secrets(self) -> SecretReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -31,11 +31,15 @@ _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def parts_for(
-    stage: str | None, overlay: str | None = None, manifests: Path | None = None
+    stage: str | None,
+    overlay: str | None = None,
+    manifests: Path | None = None,
+    **given: Any,
 ) -> Parts:
     from controller.bootstrap import build
 
-    return build(read_settings(stage=stage, overlay=overlay, manifests=manifests), settle=0.0)
+    settings = read_settings(stage=stage, overlay=overlay, manifests=manifests, **given)
+    return build(settings, settle=0.0)
 
 
 def parts_for_people(stage: str | None) -> Parts:

@@ -24,13 +24,15 @@ def teardown(
     manifests: ManifestsOption = None,
     overlay: OverlayOption = None,
     confirm: Annotated[str | None, typer.Option(help="the stage's name, typed again")] = None,
+    repository: Annotated[str | None, typer.Option(help="WMS_REPOSITORY")] = None,
+    branch: Annotated[str | None, typer.Option(help="whose stage it is; WMS_BRANCH")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only list")] = False,
 ) -> int:
     """Delete an ephemeral stage's connectors and topics, and nothing else."""
     from controller.core.teardown import refuse_teardown
     from controller.teardown import run_teardown
 
-    parts = parts_for(stage, overlay, manifests)
+    parts = parts_for(stage, overlay, manifests, repository=repository, branch=branch)
     refusals = refuse_teardown(parts.stage, parts.stage.name)
     for refusal in refusals:
         fail(refusal)
@@ -51,6 +53,7 @@ def teardown(
         say=print,
         manifests=parts.revision_if_good(),
         journal=parts.journal_of(parts.who_runs),
+        owner=parts.owner,
     )
     return FINE if report.ok else FAULT
 

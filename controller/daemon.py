@@ -107,6 +107,7 @@ class Daemon:
             identity=identity(),
             leadership=parts.leadership,
             journal=parts.journal,
+            owner=parts.owner,
         )
         self._loop = Loop(
             cycle=self._cycle,

@@ -39,6 +39,7 @@ class Once:
             identity={**identity(), "once": True},
             leadership=parts.leadership,
             journal=parts.journal,
+            owner=parts.owner,
         )
 
     def run(self, timeout: float) -> CycleReport:

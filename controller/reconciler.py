@@ -15,6 +15,7 @@ from controller.core.history import origin_of
 from controller.core.hold import TEARING_DOWN_RECORD
 from controller.core.idle import Idle, ending, ends_soon
 from controller.core.model import Json, ResourceKey, Unknown
+from controller.core.owner import OWNER_RECORD, Owner
 from controller.core.plan import Plan, plan
 from controller.core.words import hear
 from controller.core.world import World
@@ -60,6 +61,7 @@ class Reconciler:
         identity: Mapping[str, Json],
         leadership: Leadership | None = None,
         journal: Journal | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self._observer = observer
         self._applier = applier
@@ -70,6 +72,7 @@ class Reconciler:
         self._identity = identity
         self._leadership: Leadership = leadership or Always()
         self._journal = journal
+        self._owner = owner
         self._sidecar = SidecarRecord(store)
         self._memory = _Memory()
         self.report: CycleReport | None = None  # the newest
@@ -88,6 +91,7 @@ class Reconciler:
             kept = self._applier.keep(planned)
             faults += [("state", kept)] if kept is not None else []
             self._keep_enforced(world)
+            self._keep_owner(world)
         if any(_asks_secrets_again(outcome) for outcome in outcomes):
             self._observer.forget_secrets()
         conditions = self._mark(planned, world)
@@ -159,6 +163,17 @@ class Reconciler:
         expected = record.revision if record is not None else 0
         try:
             self._store.put(ENFORCED_RECORD, value, expected=expected)
+        except Fault:
+            return  # the next cycle tries again
+
+    def _keep_owner(self, world: World) -> None:
+        """Remember whose stage this is, once: no other branch's teardown ends it."""
+        known = OWNER_RECORD in world.records or TEARING_DOWN_RECORD in world.records
+        unseen = isinstance(world.stored, Unknown) or world.not_leader is not None
+        if self._owner is None or known or unseen:
+            return
+        try:
+            self._store.put(OWNER_RECORD, self._owner.value(), expected=0)
         except Fault:
             return  # the next cycle tries again
 

@@ -82,6 +82,12 @@ class Settings:
     manifests_s3: str | None = None
     """s3://BUCKET/PREFIX/ that is read instead of the folder; `wmsctl manifests push` fills it."""
 
+    repository: str | None = None
+    """Whose branch this stage is, as OWNER/NAME; the stack says it."""
+
+    branch: str | None = None
+    """That branch; `wmsctl teardown` refuses a stage that another one owns."""
+
     leadership: str | None = None
     """always, or lease: one of several controllers acts. By default lease with a table."""
 

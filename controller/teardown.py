@@ -26,6 +26,7 @@ from controller.core.model import (
     connector_key,
     topic_key,
 )
+from controller.core.owner import Owner
 from controller.core.stage import Stage
 from controller.core.teardown import (
     ByHand,
@@ -79,6 +80,7 @@ def run_teardown(
     say: Callable[[str], None],
     manifests: Revision | None,
     journal: Journal | None = None,
+    owner: Owner | None = None,
     cap: int = 100,
 ) -> Teardown:
     """Delete all that is an ephemeral stage's own; safe to run again after any failure."""
@@ -101,6 +103,7 @@ def run_teardown(
         say=say,
         manifests=manifests,
         journal=journal,
+        owner=owner,
         cap=cap,
     )
     return run.rehearse() if dry_run else run.perform()
@@ -121,6 +124,7 @@ class _Run:
     say: Callable[[str], None]
     manifests: Revision | None
     journal: Journal | None
+    owner: Owner | None
     cap: int
     _begun: str | None = None  # what stands in the history of this run
     _connect_answers: bool = False
@@ -201,6 +205,7 @@ class _Run:
             cluster_id=self.kafka.cluster_id(),
             connect_cluster_id=self.connect.cluster_id() if self._connect_answers else None,
             declared=self.manifests.policy.kafka_cluster_id if self.manifests else None,
+            owner=self.owner,
         )
         _insist(refused)
         connectors = find_connectors(self.stage, self.confirm, observed)

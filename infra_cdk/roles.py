@@ -182,12 +182,9 @@ class Roles(Construct):
 
     def _role_arn(self, name: str) -> str:
         """Name a role without its resource: the function of the teardown makes its own."""
-        return cdk.Stack.of(self).format_arn(
-            service="iam",
-            region="",
-            resource="role",
-            resource_name=f"{self._config.iam_path.strip('/')}/{name}".lstrip("/"),
-        )
+        path = f"{self._config.iam_path.strip('/')}/{name}".lstrip("/")
+        stack = cdk.Stack.of(self)
+        return str(stack.format_arn(service="iam", region="", resource="role", resource_name=path))
 
     # --- parts --------------------------------------------------------------------------------
 

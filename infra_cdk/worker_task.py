@@ -178,6 +178,8 @@ def controller_environment(config: FullEnvironmentConfig, storage: Storage) -> d
     """Settings of the controller, the same for the sidecar and for a teardown."""
     return {
         "WMS_STAGE": config.stage.name,
+        "WMS_REPOSITORY": config.source.repository,
+        "WMS_BRANCH": config.source.branch,
         "WMS_SECRET_PREFIX": config.secret_prefix,
         "WMS_SECRETS_ROOT": SECRETS_ROOT,
         "WMS_EVIDENCE_FILE": f"{EVIDENCE_ROOT}/worker.json",

@@ -30,6 +30,7 @@ from controller.core.model import (
     connector_key,
     topic_key,
 )
+from controller.core.owner import Owner, refuse_owner
 from controller.core.stage import MARK_KEY, RefusedStage, Stage
 
 Listing: TypeAlias = "Mapping[str, str]"  # name -> topic id
@@ -86,6 +87,7 @@ def refuse_place(
     cluster_id: str,
     connect_cluster_id: str | None,
     declared: str | None,
+    owner: Owner | None = None,
 ) -> tuple[str, ...]:
     """Say which of the systems is not this stage's own; all must be of one stage and cluster."""
     birth = records.get(BIRTH_RECORD)
@@ -105,7 +107,8 @@ def refuse_place(
                 f"The brokers belong to cluster {cluster_id}, and {whose} cluster {other}: "
                 "look at the broker string and at the address of Connect."
             )
-    return tuple(found)
+    foreign = refuse_owner(records, owner)
+    return tuple(found) if foreign is None else (*found, foreign)
 
 
 # --- connectors -----------------------------------------------------------------------------

@@ -147,6 +147,7 @@ def test_the_controller_understands_every_variable_it_gets(made: Synthesized) ->
     assert settings.state_table
     assert str(settings.manifests_s3).startswith("s3://")
     assert settings.stage == made.stage
+    assert (settings.repository, settings.branch) == ("example/wms-connector", made.stage)
     assert settings.kafka_security == "iam"
     assert str(settings.secrets_root) == "/run/wms-secrets"
 

@@ -6,6 +6,7 @@ import pytest
 
 from controller.core.action import CreateTopic
 from controller.core.model import connector_key
+from controller.core.owner import OWNER_RECORD, Owner
 from controller.core.stage import Stage
 from tests.make import NAME
 from tests.sim.world import DATA, Controller, SimWorld
@@ -96,3 +97,14 @@ def test_made_anew_for_another_database_it_does_not_go_on_from_the_old_offsets()
     assert world.connect.world.connectors[NAME].target == "STOPPED"
     assert reason(controller) == "AcceptanceRequired"
     assert world.snapshots == 1
+
+
+def test_whose_stage_it_is_is_written_in_the_first_cycle_and_never_again() -> None:
+    world = SimWorld()
+    world.connect_may_run = False
+    mine = Owner("o/r", "feat-demo")
+    Controller(world, owner=mine).run(2)
+    assert world.store.load()[OWNER_RECORD].value == mine.value()
+    Controller(world, "two", owner=Owner("o/r", "feat_demo")).run(2)
+    assert world.store.load()[OWNER_RECORD].value == mine.value()
+    assert sum(one.what == OWNER_RECORD for one in world.effects) == 1

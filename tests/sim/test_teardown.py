@@ -25,6 +25,7 @@ from controller.core.model import (
     StagePolicy,
     connector_key,
 )
+from controller.core.owner import OWNER_RECORD, Owner
 from controller.core.reference import parse_template
 from controller.core.stage import MARK_KEY, NAMED, RefusedStage, Stage
 from controller.journal import Journal
@@ -776,3 +777,23 @@ def others(stage: Stage) -> list[Stage]:
         except RefusedStage:
             continue
     return [other for other in found if other != stage]
+
+
+# --- whose stage it is --------------------------------------------------------------------------
+
+
+def test_the_teardown_of_another_branch_touches_nothing_and_that_of_its_own_leaves_nothing(
+    world: World,
+) -> None:
+    mine, other = Owner("o/r", "feat-demo"), Owner("o/r", "feat_demo")
+    world.store.put(OWNER_RECORD, mine.value())
+    before = world.state
+    for owner in (other, None):
+        report = world.tear_down(owner=owner)
+        assert not report.ok
+        assert any("belongs to branch feat-demo of o/r" in text for text in report.failures)
+        assert world.state[:2] == before[:2]
+        assert OWNER_RECORD in world.store.records
+        assert TEARING_DOWN_RECORD not in world.store.records
+    assert world.tear_down(owner=mine).ok
+    assert world.is_gone()

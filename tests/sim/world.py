@@ -39,6 +39,7 @@ from controller.core.model import (
     TopicClass,
     VersionKey,
 )
+from controller.core.owner import Owner
 from controller.core.secret_path import named_fields
 from controller.core.stage import Stage
 from controller.cycle_report import CycleReport
@@ -498,8 +499,10 @@ class Controller:
         leading: Callable[[StateStore, str], Leadership] = lambda _store, _name: Always(),
         evidence: WorkerEvidence | None = None,
         preflight: SourcePreflight | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self.world = world
+        self.owner = owner
         self.preflight = preflight
         self.evidence = evidence
         self.name = name
@@ -552,6 +555,7 @@ class Controller:
             identity={"host": self.name},
             leadership=self.leadership,
             journal=journal,
+            owner=self.owner,
         )
         self.loop = Loop(
             cycle=self.reconciler.run_cycle,

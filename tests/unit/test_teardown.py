@@ -18,6 +18,7 @@ from controller.core.model import (
     connector_key,
     topic_key,
 )
+from controller.core.owner import OWNER_RECORD, Owner
 from controller.core.stage import MARK_KEY, NAMED, Stage
 from controller.core.teardown import (
     acknowledged,
@@ -77,6 +78,9 @@ def test_it_is_asked_for_by_the_exact_name_of_the_stage(confirm: str | None) -> 
 # --- the right place ------------------------------------------------------------------------
 
 
+FEAT_HYPHEN, FEAT_UNDERSCORE = Owner("o/r", "feat-demo"), Owner("o/r", "feat_demo")
+
+
 @pytest.mark.parametrize(
     ("born", "connect", "declared", "told"),
     [
@@ -104,6 +108,28 @@ def test_a_stage_that_never_was_as_declared_is_known_by_the_cluster_that_it_ran_
     records = {FIRST_SEEN_RECORD: Record({"cluster_id": "B"}, 1)}
     (refused,) = refuse_place(FEAT, records, cluster_id="A", connect_cluster_id="A", declared=None)
     assert "has been seen on cluster B" in refused
+
+
+@pytest.mark.parametrize(
+    ("known", "mine", "told"),
+    [
+        (None, None, None),
+        (None, FEAT_UNDERSCORE, None),
+        (FEAT_HYPHEN, FEAT_HYPHEN, None),
+        (FEAT_HYPHEN, FEAT_UNDERSCORE, "belongs to branch feat-demo of o/r, and this is branch"),
+        (FEAT_HYPHEN, Owner("o/fork", "feat-demo"), "and this is branch feat-demo of o/fork"),
+        (FEAT_HYPHEN, None, "whose this is was not said"),
+    ],
+)
+def test_a_stage_that_another_branch_owns_is_refused(
+    known: Owner | None, mine: Owner | None, told: str | None
+) -> None:
+    records = {OWNER_RECORD: Record(known.value(), 1)} if known is not None else {}
+    refused = refuse_place(
+        FEAT, records, cluster_id="A", connect_cluster_id="A", declared=None, owner=mine
+    )
+    assert len(refused) == (told is not None)
+    assert all(str(told) in sentence for sentence in refused)
 
 
 # --- connectors -----------------------------------------------------------------------------
