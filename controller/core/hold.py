@@ -253,7 +253,7 @@ def _snapshot_running(decision: Act, standing: Standing) -> Hold:
     exempt = (Difference.ROTATION, Difference.NEW_GENERATION, Difference.FAILURE)
     if decision.difference in exempt or not interrupts(decision):
         return None
-    if standing.snapshot in (Phase.NONE, Phase.DONE):
+    if standing.snapshot in (Phase.NONE, Phase.DONE, Phase.PAUSED):  # paused it is a risk, too
         return None
     return wait_for_phase(standing.snapshot, decision)
 

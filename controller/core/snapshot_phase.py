@@ -38,6 +38,7 @@ class Phase(StrEnum):
 
     NONE = "none"  # nothing that a bounce could interrupt
     RUNNING = "running"
+    PAUSED = "paused"  # it is not at its end, and comes no nearer to it
     DONE = "done"
     UNREAD = "unread"  # its offsets were not looked at
 
@@ -61,7 +62,8 @@ def phase_of(
     if not any(task.state in _WORKING for task in observed.tasks):
         return Phase.NONE
     if isinstance(offsets, tuple):
-        return Phase.DONE if has_ended(offsets) else Phase.RUNNING
+        going = Phase.PAUSED if observed.state == "PAUSED" else Phase.RUNNING
+        return Phase.DONE if has_ended(offsets) else going
     if snapshot_record(manifest.name) in records:
         return Phase.DONE
     return Phase.UNREAD if offsets is None else offsets
@@ -90,13 +92,17 @@ def interrupts(act: Act) -> bool:
 
 
 def guard_snapshot(decision: Decision, phase: SnapshotPhase, *, protected: bool) -> Decision:
-    """Raise the risk of a new generation while a snapshot runs; on named stages hold it."""
+    """Raise the risk of a new generation while a snapshot runs; on named stages hold it.
+
+    So with a repair while it is paused: that would wait for an end that does not come.
+    """
     act = decision.held if isinstance(decision, Stall) else decision
-    if not isinstance(act, Act) or act.difference is not Difference.NEW_GENERATION:
+    judged = (Difference.NEW_GENERATION, *((Difference.DRIFT,) if phase is Phase.PAUSED else ()))
+    if not isinstance(act, Act) or act.difference not in judged:
         return decision
     if not interrupts(act) or phase in (Phase.NONE, Phase.DONE):
         return decision
-    if phase is not Phase.RUNNING:
+    if phase not in (Phase.RUNNING, Phase.PAUSED):
         return wait_for_phase(phase, act)
     told = "; ".join(text for text in (_LOST, act.consequence) if text)
     risky = replace(act, risk=worst((act.risk, Risk.SNAPSHOT)), consequence=told)

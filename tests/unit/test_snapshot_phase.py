@@ -84,6 +84,18 @@ def test_a_task_that_does_not_run_takes_no_snapshot(state: str) -> None:
     assert phase_of(MANIFEST, seen, SNAPSHOT, {}) is Phase.NONE
 
 
+def test_a_snapshot_that_is_paused_comes_no_nearer_to_its_end() -> None:
+    paused = make.observed_connector(state="PAUSED")
+    assert phase_of(MANIFEST, paused, SNAPSHOT, {}) is Phase.PAUSED
+    assert phase_of(MANIFEST, paused, STREAMING, {}) is Phase.DONE
+    drift = replace(PUT, difference=Difference.DRIFT)
+    held = guard_snapshot(drift, Phase.PAUSED, protected=True)
+    assert isinstance(held, Stall)
+    assert held.held is not None
+    assert held.held.risk is Risk.SNAPSHOT
+    assert guard_snapshot(drift, Phase.RUNNING, protected=True) is drift
+
+
 def test_what_is_absent_or_captures_nothing_takes_no_snapshot() -> None:
     lines = make.connector_manifest(connector_class=FILE_SOURCE)
     assert phase_of(MANIFEST, ABSENT, (), {}) is Phase.NONE
