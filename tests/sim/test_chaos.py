@@ -8,17 +8,38 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Final
+from dataclasses import replace
+from typing import Any, ClassVar, Final
 
 import pytest
 
+from controller.core.action import (
+    AddPartitions,
+    AlterTopic,
+    CreateConnector,
+    CreateTopic,
+    PutConfig,
+    Resume,
+)
 from controller.core.stage import Stage
 from tests.fakes.connect import REBALANCE, TimeOut
 from tests.fakes.kafka import unavailable
-from tests.make import MAIN, NAME, topic
-from tests.sim.world import AWAY, DATA, HISTORY, Broken, Controller, Effect, Mishap, SimWorld
+from tests.make import MAIN, NAME
+from tests.sim.judge import Judge
+from tests.sim.world import (
+    AWAY,
+    DATA,
+    HEARTBEAT,
+    HISTORY,
+    Broken,
+    Controller,
+    Effect,
+    Mishap,
+    SimWorld,
+)
 
 SEEDS: Final = range(30)
+SEEDS_OF_ACCIDENTS: Final = range(14)
 DOUBTS: Final = tuple(
     m for m in Mishap if m.name not in ("REFUSED", "FORGET_BEFORE", "FORGET_AFTER")
 )
@@ -50,7 +71,13 @@ class Chaos:
         self.EVENTS[name](self)
 
     def end(self) -> None:
-        """Let there be peace: no fault, no edit, and nobody's hand on anything."""
+        """Let there be peace, and nobody's hand on anything."""
+        self.calm()
+        if NAME in self.world.connect.world.connectors:
+            self.world.edit("PUT", f"/connectors/{NAME}/resume")
+
+    def calm(self) -> None:
+        """Let there be no fault any more, and a password that works."""
         self.peace = True
         world = self.world
         world.kafka.outage = world.secrets.outage = world.store.broken = world.files.broken = None
@@ -60,8 +87,6 @@ class Chaos:
         world.kafka.mishaps.clear()
         self.rotate()
         world.work()
-        if NAME in world.connect.world.connectors:
-            world.edit("PUT", f"/connectors/{NAME}/resume")
 
     def edit(self, method: str, target: str, body: object = None) -> None:
         if NAME in self.world.connect.world.connectors and not self.world.connect.world.down:
@@ -79,23 +104,24 @@ class Chaos:
         self._passwords += 1
         self.world.rotate(f"wrong-number-{self._passwords}", works=False)
 
-    def commit(self) -> None:
+    def commit(self, **config: str) -> None:
         self._generations += 1
         generation = f"c{self._generations}"
-        value = str(self.dice.randint(100, 900))
-        self.world.commit(self.world.connector({"poll.interval.ms": value}, generation=generation))
+        config = {"poll.interval.ms": str(self.dice.randint(100, 900)), **config}
+        self.world.commit(self.world.connector(config, generation=generation))
 
     def grow_retention(self) -> None:
+        self.change_data(config={"retention.ms": str(self.retention + 1000)})
+
+    def change_data(self, **changes: Any) -> None:
         self._generations += 1
         data, *others = self.world.topics
-        retention = str(int(data.config["retention.ms"]) + 1000)
-        grown = topic(
-            data.name,
-            generation=f"t{self._generations}",
-            replication_factor=3,
-            config={"retention.ms": retention},
-        )
-        self.world.commit(topics=(grown, *others))
+        changed = replace(data, generation=f"t{self._generations}", **changes)
+        self.world.commit(topics=(changed, *others))
+
+    @property
+    def retention(self) -> int:
+        return int(self.world.topics[0].config["retention.ms"])
 
     def alter(self, name: str, value: str) -> None:
         found = self.world.kafka.topics.get(self.world.stage.namespace + name)
@@ -106,7 +132,7 @@ class Chaos:
         self.world.replace_worker()
         self.done.append("(a new process)")
 
-    EVENTS: Final[dict[str, Callable[[Chaos], object]]] = {
+    EVENTS: ClassVar[dict[str, Callable[[Any], object]]] = {
         "rotate": rotate,
         "wrong password": spoil,
         "commit": commit,
@@ -132,6 +158,76 @@ class Chaos:
         "rebalance": lambda c: c.world.connect.world.rebalance(5.0),
         "rebalances": lambda c: c.world.connect.server.fail("PUT", "", REBALANCE, times=2),
     }
+
+
+class Accidents(Chaos):
+    """What may cost data or begin a snapshot besides, and a person who accepts now and then."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, MAIN)
+        self.judge = Judge(self.world)
+        self.controller = Controller(self.world)
+
+    def agree(self) -> None:
+        """Have a person say yes to all that is offered, and take off the brake."""
+        report = self.controller.reconciler.report
+        if report is not None:
+            self.judge.accept(report)
+        self.judge.release(NAME)
+
+    def lose_topic(self) -> None:
+        self.judge.lose(self.dice.choice([DATA, HISTORY, HEARTBEAT]))
+
+    def lose_offsets(self, then: str = "stop") -> None:
+        """Have somebody delete them, which Connect lets nobody do but while it is STOPPED."""
+        self.edit("PUT", "/stop")
+        connect = self.world.connect.world
+        if not connect.down and NAME in connect.connectors:
+            connect.offsets.pop(NAME, None)
+        self.edit("PUT", f"/{then}")
+
+    EVENTS: ClassVar[dict[str, Callable[[Any], object]]] = {
+        **Chaos.EVENTS,
+        "topic lost": lose_topic,
+        "memory lost": lambda c: c.world.lose_memory(),
+        "stopped": lambda c: c.edit("PUT", "/stop"),
+        "offsets lost": lose_offsets,
+        "offsets lost, then paused": lambda c: c.lose_offsets("pause"),
+        "other tables": lambda c: c.commit(**{"table.include.list": "APP.ORDERS,APP.MORE"}),
+        "errors tolerated": lambda c: c.commit(**{"errors.tolerance": "all"}),
+        "less retention": lambda c: c.change_data(
+            config={"retention.ms": str(c.retention // 2 + 100)}
+        ),
+        "more partitions": lambda c: c.change_data(partitions=c.world.topics[0].partitions + 1),
+        "accepted": agree,
+        "accepted too": agree,
+        "released": lambda c: c.judge.release(NAME),
+    }
+
+
+@pytest.mark.parametrize("seed", SEEDS_OF_ACCIDENTS)
+def test_through_any_accident_nothing_is_lost_that_nobody_accepted_and_a_person_ends_it(
+    seed: int,
+) -> None:
+    chaos = Accidents(seed)
+    world, controller = chaos.world, chaos.controller
+    try:
+        for _ in range(25):
+            if chaos.dice.random() < 0.7:
+                chaos.befall()
+            controller.run(chaos.dice.randint(1, 3))
+            if chaos.done and chaos.done[-1] == "(a new process)":
+                controller.start()
+        chaos.calm()
+        for _ in range(20):
+            if controller.run(10, until=controller.is_settled) < 10:
+                break
+            chaos.agree()
+        controller.settle(100)
+        controller.stay_quiet(3)
+        assert world.snapshots <= chaos.judge.starts
+    except (AssertionError, Broken) as broken:
+        raise AssertionError(f"seed {seed}: {chaos.done}: {broken}") from broken
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -180,3 +276,31 @@ def test_two_controllers_on_one_stage_end_where_one_does(seed: int) -> None:
         assert not any(world.differences())
     except (AssertionError, Broken) as broken:
         raise AssertionError(f"seed {seed}: {chaos.done}: {broken}") from broken
+
+
+def test_the_judge_of_these_accidents_knows_what_costs_something() -> None:
+    world = SimWorld()
+    judge = Judge(world)
+    Controller(world).settle()
+    running = dict(world.config)
+    for harmless in (
+        AlterTopic(DATA, {"retention.ms": "2000"}),
+        CreateTopic("wms.APP.NEW", 1, None, {}),
+        PutConfig(NAME, running | {"poll.interval.ms": "7"}),
+        Resume(NAME),
+    ):
+        judge.judge(harmless)
+    judge.lose(HISTORY)
+    for costly in (
+        AddPartitions(DATA, 9),
+        AlterTopic(DATA, {"retention.ms": "7"}),
+        CreateTopic(HISTORY, 1, None, {}),
+        PutConfig(NAME, running | {"table.include.list": "APP.MORE"}),
+        PutConfig(NAME, running | {"errors.tolerance": "all"}),
+        CreateConnector(NAME, running | {"errors.tolerance": "all"}),
+    ):
+        with pytest.raises(Broken):
+            judge.judge(costly)
+    world.connect.world.offsets.clear()
+    with pytest.raises(Broken):
+        judge.judge(Resume(NAME))

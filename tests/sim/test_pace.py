@@ -20,6 +20,7 @@ from controller.cycle_report import CycleReport
 from controller.description import describe
 from tests.fakes.connect import REBALANCE
 from tests.make import NAME
+from tests.sim.judge import Judge
 from tests.sim.world import AWAY, DATA, HEARTBEAT, HISTORY, Controller, Effect, Mishap, SimWorld
 
 KEY = connector_key(NAME)
@@ -290,6 +291,21 @@ def test_drift_waits_for_the_end_of_a_snapshot() -> None:
     end_snapshot(world)
     controller.settle()
     assert f"snapshot/{NAME}" in world.store.records
+
+
+def test_drift_beside_a_snapshot_that_is_paused_waits_for_a_person_and_not_for_its_end() -> None:
+    world, controller = snapshotting()
+    rewrite(world)
+    world.edit("PUT", f"/connectors/{NAME}/pause")
+    run_for(world, controller, 120.0)
+    (held,) = (s.decision for s in newest(controller).plan.steps if s.key == KEY)
+    assert isinstance(held, Stall)
+    assert held.held is not None
+    assert "the snapshot that runs now is given up" in held.held.consequence
+    assert writes(world) == 0
+    Judge(world).accept(newest(controller))
+    world.streaming = True
+    controller.settle()
 
 
 def test_a_rotation_does_not_wait_for_it() -> None:

@@ -130,6 +130,7 @@ class SimWorld:
     settle: float = 0.0
     mishaps: dict[int, Mishap] = field(default_factory=dict)
     fate: Callable[[Effect], Mishap] = lambda _effect: Mishap.OK  # of those not in `mishaps`
+    judge: Callable[[Any], None] = lambda _action: None  # of what is about to be sent
     clock: SimClock = field(default_factory=lambda: SimClock(1_800_000_000.0))
     effects: list[Effect] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -434,6 +435,7 @@ class _Connect(_Port):
     def apply(self, action: Any) -> None:
         if isinstance(action, CreateConnector | PutConfig):
             self._world.check_config(action)
+        self._world.judge(action)
         self._effect(type(action).__name__, action.name, lambda: self._inner.apply(action))
 
     def validate(self, connector_class: str, config: Mapping[str, str]) -> Any:
@@ -444,6 +446,7 @@ class _Connect(_Port):
 
 class _Kafka(_Port):
     def apply(self, action: Any) -> None:
+        self._world.judge(action)
         self._effect(type(action).__name__, action.name, lambda: self._inner.apply(action))
 
 
