@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from controller.core.stage import Stage
+from controller.core.stage import NAMED, Stage
 from infra_cdk.environment_config import (
     ENVIRONMENT_CONFIGS,
     FARGATE_SIZES,
@@ -32,6 +32,7 @@ from infra_cdk.secret_source import (
     read_config_file,
 )
 from tests.infra.conftest import PASSWORD, example
+from tests.manifest_texts import read, real_manifests
 
 
 class Recording(FileSecrets):
@@ -147,6 +148,35 @@ def test_secrets_are_looked_for_under_the_stage_then_under_default() -> None:
     assert paths.read_at_run_time("scram") == (*brokers, *login, *database)
     assert paths.to_reach_brokers("scram") == (*brokers, *login)
     assert SecretPaths(Stage("val"), "mmdl").deployment[0] == "mmdl/val/deployment"
+
+
+def unreadable(text: str, name: str) -> set[str]:
+    """Name what a stage's manifests want and its task may not read."""
+    stage = Stage(name)
+    files = {**real_manifests(), "base/connector.yaml": text}
+    revision = read(files, stage, stage.default_overlay).revision
+    scram = any(
+        "ScramLoginModule" in str(config)
+        for one in revision.connectors
+        for config in one.config.values()
+    )
+    paths = SecretPaths(stage)
+    granted = set(paths.read_at_run_time("scram" if scram else "iam"))
+    return {one for one in revision.secret_names() if not set(paths.both(one)) <= granted}
+
+
+CONNECTOR = real_manifests()["base/connector.yaml"]
+
+
+@pytest.mark.parametrize("stage", [*NAMED, "feat-x"])
+def test_the_task_may_read_every_secret_that_its_manifests_name(stage: str) -> None:
+    assert "${secret:dbInfo:password}" in CONNECTOR
+    assert unreadable(CONNECTOR, stage) == set()
+
+
+def test_a_manifest_that_names_another_secret_is_found() -> None:
+    other = CONNECTOR.replace("${secret:dbInfo:password}", "${secret:dbLogin:password}")
+    assert unreadable(other, "main") == {"dbLogin"}
 
 
 def test_the_stages_own_secret_wins() -> None:
