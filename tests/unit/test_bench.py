@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from controller.core.metric import METRICS
+from controller.telemetry.metrics import render
+from devstack.bench import offline
 from devstack.bench.figures import BEGIN, END, Ledger, NotMeasured, Row, insert, ratio, table, told
 
 
@@ -94,3 +97,12 @@ def test_the_newest_table_takes_the_place_of_the_one_before() -> None:
 def test_a_page_without_its_markers_is_not_written_to(page: str) -> None:
     with pytest.raises(NotMeasured):
         insert(page, "new")
+
+
+def test_the_scrape_that_is_measured_has_a_series_of_every_family_by_connector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(offline, "CONNECTORS", 1)
+    text = render(offline._recorder().registry).decode()
+    families = [family.name for family in METRICS if "name" in family.labels]
+    assert [name for name in families if f"\n{name}{{" not in text] == []
