@@ -25,6 +25,7 @@ ACTION_ID: Final = re.compile(r"[0-9a-f]{10}")  # what `action_id` answers
 LONGEST_SECONDS: Final = 8 * 86_400.0  # seven days ahead, to the end of that day
 KEPT_SECONDS: Final = 90 * 86_400.0  # for as long a used acceptance stays used
 USED_PREFIX: Final = "stamp/accepted:"
+UNNEEDED: Final = "unneeded"  # of a manifest's word that is spent: what it was for is held no more
 ACCEPT_PREFIX: Final = "intent/accept:"
 _USED: Final = "that was used, and one word is for once"
 _FORGOTTEN: Final = "the memory is lost, which would know if that was used"

@@ -35,6 +35,7 @@ from controller.core.model import (
     secret_key,
     topic_key,
 )
+from controller.core.outlived import keep_held
 from controller.core.pace import bounces_task, ends_task
 from controller.core.preflight_step import decide_preflight
 from controller.core.resolve import Resolution
@@ -157,6 +158,7 @@ def _keep_pace(
     yield from keep_phase(world.connectors, world.offsets, world.records, world.now)
     yield from keep_idle(idle, world.records)
     yield from keep_beginning(world)
+    yield from keep_held(world, {step.key: step.decision for step in steps})
 
 
 # --- own side -------------------------------------------------------------------------------

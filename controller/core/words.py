@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from controller.core.accept import ACCEPT_PREFIX, in_force, used_record, why_void
+from controller.core.accept import ACCEPT_PREFIX, UNNEEDED, in_force, used_record, why_void
 from controller.core.action import Forget, Remember
 from controller.core.hold import FREEZE_RECORD, SUSPEND_PREFIX
 from controller.core.model import Acceptance, ConnectorManifest, DesiredTopic, Json, Record, Unknown
@@ -137,21 +137,29 @@ def _over(known: Record, world: World) -> Entry | None:
     """Tell of an end that nobody else told: of what was taken back or used somebody did."""
     value, until = known.value, known.value.get("until")
     said, action = str(value.get("said")), str(value.get("action") or "")
-    if action and used_record(action) in world.records:
+    used = world.records.get(used_record(action)) if action else None
+    unneeded = used is not None and bool(used.value.get(UNNEEDED))
+    if used is not None and not unneeded:
         return None
     ran_out = isinstance(until, int | float) and until <= world.now
-    if not ran_out and not value.get("declared"):
+    outlived = unneeded or (said == "accept" and not ran_out and not value.get("declared"))
+    if not (ran_out or outlived or value.get("declared")):
         return None
-    why = "its time is over" if ran_out else "its manifest does not say it any more"
     entry: Entry = {
         "event": "over",
         "resource": value.get("subject"),
         "word": said,
-        "reason": f"the {_NOUNS.get(said, said)} ended: {why}",
+        "reason": f"the {_NOUNS.get(said, said)} ended: {_why_over(ran_out, outlived)}",
     }
     if action:
         entry |= {"risk": value.get("risk"), "action": action}
-    return entry if ran_out else {**entry, **_of_revision(world)}
+    return entry if ran_out or outlived else {**entry, **_of_revision(world)}
+
+
+def _why_over(ran_out: bool, outlived: bool) -> str:
+    if outlived:
+        return "what it was for is not held any more"
+    return "its time is over" if ran_out else "its manifest does not say it any more"
 
 
 def _of_revision(world: World) -> Entry:

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from controller.core.accept import accept_record
 from controller.core.faults import Denied
 from controller.core.hold import suspend_record
-from controller.core.model import ProbeMode, RunState, connector_key
+from controller.core.model import ProbeMode, RunState, connector_key, topic_key
+from controller.core.outlived import held_action
 from controller.core.stage import Stage
 from tests.fakes.connect import REBALANCE, Say, TimeOut
 from tests.fakes.kafka import unavailable
@@ -163,6 +165,26 @@ def test_a_topic_that_was_lost_together_with_the_memory_is_not_made_again() -> N
     world.kafka.drop(DATA)
     world.lose_memory()
     controller.run(100)
+    assert DATA not in world.kafka.topics
+
+
+def test_a_word_for_a_lost_topic_is_not_good_for_its_next_loss() -> None:
+    world, controller = settled()
+    world.kafka.drop(DATA)
+    controller.run(5)
+    report = controller.reconciler.report
+    assert report is not None
+    step = next(step for step in report.plan.steps if step.key == topic_key(DATA))
+    action = held_action(step.key, step.decision)
+    assert action is not None
+    record = accept_record(step.key, action)
+    world.kafka.make(DATA, 3, replication_factor=3, config={"retention.ms": "1000"})
+    word = {"risk": "data-loss", "who": "ann", "at": world.clock.now()}
+    world.store.put(record, word, expires=world.clock.now() + 7 * 86_400)
+    controller.settle()
+    controller.stay_quiet(3)
+    world.kafka.drop(DATA)
+    controller.run(10)
     assert DATA not in world.kafka.topics
 
 

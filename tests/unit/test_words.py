@@ -86,6 +86,17 @@ def test_without_any_revision_no_word_of_a_manifest_ends() -> None:
     assert heard(without) == ([], before)
 
 
+def test_an_acceptance_that_outlived_what_it_was_for_ends_by_nobodys_hand() -> None:
+    by_hand = taken_down((accept_record(TOPIC.key, WORD.action), NOW + DAY), risk="data-loss")
+    after = {k: v for k, v in known(TOPIC, records=by_hand).items() if k not in by_hand}
+    told, _ = heard(seen(TOPIC, records=after))
+    spent = {used_record(WORD.action): Record({"unneeded": True}, 1)}
+    declared, _ = heard(seen(ACCEPTED, records={**known(ACCEPTED), **spent}))
+    for told_of in (told, declared):
+        assert events(told_of) == [("over", f"topic/{TOPIC.name}", None)]
+        assert "not held any more" in told_of[0]["reason"]
+
+
 def test_an_acceptance_whose_day_is_over_ends_by_nobodys_hand() -> None:
     told, records = heard(seen(ACCEPTED, records=known(ACCEPTED), now=WORD.until + 1))
     assert events(told) == [("over", f"topic/{TOPIC.name}", None)]
@@ -144,7 +155,9 @@ def test_what_was_said_by_command_is_not_told_twice_and_its_end_once(
     assert not records
 
 
-@pytest.mark.parametrize("record", [record for record, _ in BY_HAND.values()])
+@pytest.mark.parametrize(
+    "record", [record for said, (record, _) in BY_HAND.items() if said != "accept"]
+)
 def test_what_was_taken_back_by_command_was_told_by_that(record: str) -> None:
     records = known(records=taken_down((record, NOW + 60)))
     del records[record]
