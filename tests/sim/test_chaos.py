@@ -39,7 +39,7 @@ from tests.sim.world import (
 )
 
 SEEDS: Final = range(30)
-SEEDS_OF_ACCIDENTS: Final = range(14)
+SEEDS_OF_ACCIDENTS: Final = (*range(10), 25, 44, 50, 76)  # the last four have found mistakes
 DOUBTS: Final = tuple(
     m for m in Mishap if m.name not in ("REFUSED", "FORGET_BEFORE", "FORGET_AFTER")
 )
