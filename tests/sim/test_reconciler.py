@@ -10,7 +10,7 @@ import pytest
 from controller.core.accept import accept_record
 from controller.core.faults import Denied
 from controller.core.hold import suspend_record
-from controller.core.model import ProbeMode, RunState, connector_key, topic_key
+from controller.core.model import Json, ProbeMode, RunState, connector_key, topic_key
 from controller.core.outlived import held_action
 from controller.core.stage import Stage
 from tests.fakes.connect import REBALANCE, Say, TimeOut
@@ -179,7 +179,7 @@ def test_a_word_for_a_lost_topic_is_not_good_for_its_next_loss() -> None:
     assert action is not None
     record = accept_record(step.key, action)
     world.kafka.make(DATA, 3, replication_factor=3, config={"retention.ms": "1000"})
-    word = {"risk": "data-loss", "who": "ann", "at": world.clock.now()}
+    word: dict[str, Json] = {"risk": "data-loss", "who": "ann", "at": world.clock.now()}
     world.store.put(record, word, expires=world.clock.now() + 7 * 86_400)
     controller.settle()
     controller.stay_quiet(3)
