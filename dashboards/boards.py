@@ -280,6 +280,13 @@ LOGMINER: Final = Board(
                     unit="ms",
                 ),
                 panel(
+                    "Redo left",
+                    "How long a connector that stands still keeps its position, by the newest look "
+                    "at the database; two days are good.",
+                    (of(lag_metric.REDO_LEFT), "{{name}}"),
+                    unit="s",
+                ),
+                panel(
                     "Offset frozen",
                     "How often in a row LogMiner came no further; beyond 0 it stands still.",
                     (streaming("ScnFreezeCount"), "{{server}}"),
