@@ -74,11 +74,13 @@ class Asking:
 
     def cancel(self) -> bool:
         """Take the asking back, and tell whether there was one."""
-        record = restore_record(self.connector)
-        if record not in self.store.load():
+        record, records = restore_record(self.connector), self.store.load()
+        if record not in records:
             return False
         self._tell("unrestore", "not asked for any more")
-        self.store.delete(record)
+        words = accept_record(restore_key(self.connector), "")
+        for name in (record, *(one for one in records if one.startswith(words))):
+            self.store.delete(name)  # no word outlives what it was said of
         return True
 
     # --- parts --------------------------------------------------------------------------------

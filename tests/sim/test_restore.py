@@ -182,6 +182,19 @@ def test_nothing_is_put_back_in_a_stage_that_is_left_alone(case: Case) -> None:
     assert scns(case) != {"5"}
 
 
+def test_a_word_is_taken_back_with_what_it_was_said_of(case: Case) -> None:
+    case.stop()
+    answer = case.asking().ask(case.document(), "")
+    case.world.store.put(FREEZE_RECORD, {"who": "bob", "reason": "patching"})
+    with pytest.raises(Unavailable):
+        case.asking().accept(answer, "")
+    assert case.asking().cancel()
+    case.world.store.delete(FREEZE_RECORD)
+    assert case.asking().ask(case.document(), "").action == answer.action
+    case.controller.run(4)
+    assert scns(case) != {"5"}
+
+
 def test_offsets_that_are_there_already_are_not_written(case: Case) -> None:
     case.stop()
     (scn,) = scns(case)
