@@ -78,7 +78,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--repository", help="OWNER/NAME whose branch this stage is")
     parser.add_argument("--branch", help="git branch whose stage this is")
     parser.add_argument("--secret-prefix", help="first part of every secret's path; wms")
-    parser.add_argument("--rollback", choices=("on", "off"), help="of a deployment that fails")
+    parser.add_argument("--rollback", choices=("on", "off"), help="off: deploy without workers")
     return parser.parse_args(arguments)
 
 

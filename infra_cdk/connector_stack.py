@@ -94,7 +94,9 @@ class ConnectorStack(cdk.Stack):
             service_name=config.stage.service,
             cluster=cluster,
             task_definition=task.definition,
-            desired_count=config.sizes.workers,
+            # Without workers no start can fail the stack, which would bring the old version back
+            # (decision 0112); the pipeline starts them.
+            desired_count=config.sizes.workers if config.rollback else 0,
             platform_version=PLATFORM,
             # Stopped, then started: two workers of one stage would share tasks of different config.
             min_healthy_percent=0,

@@ -267,7 +267,7 @@ class FullEnvironmentConfig:
     deployment: DeploymentConfig
     source: SourceOfDeploy
     secret_prefix: str = "wms"  # noqa: S105 - a path
-    rollback: bool = True  # of a failed deployment; off for a step over a Debezium minor version
+    rollback: bool = True  # off for a step over a Debezium minor version: deployed, not started
 
 
 @dataclass(frozen=True, slots=True)

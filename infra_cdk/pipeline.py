@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from controller.core.aws_names import AwsNames
 from controller.core.stage import RefusedStage, Stage, stage_of_branch
+from infra_cdk.environment_config import get_environment_config
 from infra_cdk.tags import BRANCH_TAG, DEBEZIUM_TAG, REPOSITORY_TAG, STAGE_TAG
 
 ROOT: Final = Path(__file__).parent.parent
@@ -113,6 +114,13 @@ def check_debezium(deployed: str | None, wanted: str, *, asked: bool) -> bool:
     return False
 
 
+def start_workers(ecs: Any, stage: Stage) -> int:
+    """Start what was deployed without workers: no deployment, so nothing that could go back."""
+    workers = get_environment_config(stage).workers
+    ecs.update_service(cluster=AwsNames(stage).cluster, service=stage.service, desiredCount=workers)
+    return workers
+
+
 def _minor(version: str) -> tuple[int, int]:
     match = _MINOR.match(version)
     if match is None:
@@ -201,6 +209,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("owner", _owner, "refuse another's stage", "stage", "repository", "branch")
     debezium = add("debezium", _debezium, "print rollback=on or off", "stage")
     debezium.add_argument("--step", action="store_true", help="a person asked for the step")
+    add("start", _start, "start a service that was deployed without workers", "stage")
     tag = add("image-tag", _image_tag, "print the tag of an image's sources")
     tag.add_argument("which", choices=tuple(SOURCES))
     add("remains", _remains, "fail while anything of a branch is left", "stage")
@@ -234,6 +243,12 @@ def _debezium(options: Any) -> list[str]:
     deployed = deployed_debezium(stage, find_stacks(_client("cloudformation"), stage))
     may = check_debezium(deployed, debezium_version(), asked=options.step)
     return [f"rollback={'on' if may else 'off'}"]
+
+
+def _start(options: Any) -> list[str]:
+    stage = Stage.parse(options.stage)
+    workers = start_workers(_client("ecs"), stage)
+    return [f"{stage.service} is started; workers: {workers}"]
 
 
 def _image_tag(options: Any) -> list[str]:

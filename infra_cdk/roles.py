@@ -167,6 +167,8 @@ class Roles(Construct):
             ),
             *self._read_manifests(),
             self._use_key(),
+            # After a step over a Debezium minor version, which is deployed without workers.
+            _allow("StartService", ["ecs:DescribeServices", "ecs:UpdateService"], [self._service]),
         ]
 
     def _verify(self) -> list[iam.PolicyStatement]:
@@ -187,6 +189,12 @@ class Roles(Construct):
         return str(stack.format_arn(service="iam", region="", resource="role", resource_name=path))
 
     # --- parts --------------------------------------------------------------------------------
+
+    @property
+    def _service(self) -> str:
+        stack: cdk.Stack = cdk.Stack.of(self)
+        name = f"{self._names.cluster}/{self._config.stage.service}"
+        return str(stack.format_arn(service="ecs", resource="service", resource_name=name))
 
     @property
     def _paths(self) -> SecretPaths:

@@ -60,23 +60,31 @@ class Workshop:
 
     folder: Path
 
-    def make(self, stage: str, config: Mapping[str, Any], workers: int = 1) -> Synthesized:
+    def make(
+        self, stage: str, config: Mapping[str, Any], workers: int = 1, **options: str
+    ) -> Synthesized:
         done = self.folder / f"{stage}.done"
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
-                synthesize_stage(stage, config, self.folder, workers)
+                synthesize_stage(stage, config, self.folder, workers, options)
                 done.touch()
         return read_stage(stage, self.folder / stage)
 
 
-def synthesize_stage(stage: str, config: Mapping[str, Any], folder: Path, workers: int) -> None:
+def synthesize_stage(
+    stage: str,
+    config: Mapping[str, Any],
+    folder: Path,
+    workers: int,
+    options: Mapping[str, str],
+) -> None:
     from infra_cdk.__main__ import read_config
     from infra_cdk.app import new_app, synthesize
 
     file = folder / f"{stage}.config.json"
     file.write_text(json.dumps(config))
-    full = read_config({"stage": stage, "config": file})
+    full = read_config({"stage": stage, "config": file, **options})
     synthesize(new_app(folder / stage), replace(full, sizes=replace(full.sizes, workers=workers)))
 
 
@@ -144,7 +152,10 @@ def rich(workshop: Workshop) -> Synthesized:
 
 @pytest.fixture(scope="session")
 def scram(workshop: Workshop) -> Synthesized:
-    """A stage whose brokers want user and password, and whose database's group is told."""
+    """A stage whose brokers want user and password, and whose database's group is told.
+
+    It takes a step over a Debezium minor version.
+    """
     config = example()
     config["secrets"]["wms/default/deployment"] |= {
         "kafkaSecurity": "scram",
@@ -154,4 +165,4 @@ def scram(workshop: Workshop) -> Synthesized:
             {"cidr": "10.20.32.0/28", "port": 1522, "securityGroup": "sg-0a0a0a0a0a0a0a0a7"},
         ],
     }
-    return workshop.make("feat-scram", config)
+    return workshop.make("feat-scram", config, rollback="off")

@@ -183,6 +183,25 @@ def test_nobody_goes_back_over_a_minor_version(wanted: str) -> None:
         check_debezium("3.10.0.Final", wanted, asked=True)
 
 
+def test_a_service_that_was_deployed_without_workers_is_started(moto: str) -> None:
+    ecs = client(moto, "ecs")
+    ecs.create_cluster(clusterName="wms-connector-feat-x")
+    container = {"name": "c", "image": "i", "memory": 128}
+    ecs.register_task_definition(family="t", containerDefinitions=[container])
+    ecs.create_service(
+        cluster="wms-connector-feat-x",
+        serviceName="wms-connector-feat-x",
+        taskDefinition="t",
+        desiredCount=0,
+    )
+    done = run("start", "--stage", "feat-x", endpoint=moto)
+    assert done.stdout.strip() == "wms-connector-feat-x is started; workers: 1"
+    [service] = ecs.describe_services(
+        cluster="wms-connector-feat-x", services=["wms-connector-feat-x"]
+    )["services"]
+    assert service["desiredCount"] == 1
+
+
 def test_what_is_no_version_is_refused() -> None:
     with pytest.raises(Refused, match="no version"):
         check_debezium("unknown", "3.6.1.Final", asked=True)
@@ -481,12 +500,65 @@ def test_a_pull_request_lints_the_workflows_with_both() -> None:
     assert '"$(go env GOPATH)/bin/actionlint"' in text
 
 
-def test_the_last_steps_of_a_deploy_are_the_push_and_the_verification() -> None:
-    deploy = list(steps(ROOT / ".github" / "workflows" / "deploy.yml"))
-    pushed, verified = (str(step["run"]) for step in deploy[-2:])
-    assert "wmsctl manifests push" in pushed
-    assert 'wmsctl verify --stage "$STAGE" --revision "$revision"' in verified
-    told = deploy[-1]["env"]["UNPROTECTED"]
+def deploy_steps() -> list[Mapping[str, Any]]:
+    return list(steps(ROOT / ".github" / "workflows" / "deploy.yml"))
+
+
+def place(found: list[Mapping[str, Any]], words: str) -> int:
+    """Find the one step whose command has these words."""
+    [number] = [i for i, step in enumerate(found) if words in str(step.get("run", ""))]
+    return number
+
+
+def test_a_step_over_a_minor_version_is_started_by_the_pipeline_itself() -> None:
+    found = deploy_steps()
+    off = "steps.debezium.outputs.rollback == 'off'"
+    synthesized = found[place(found, "--out build/cdk.out/deploy")]
+    assert synthesized["env"]["ROLLBACK"] == "${{ steps.debezium.outputs.rollback }}"
+    assert '--rollback "$ROLLBACK"' in synthesized["run"]
+    conditional = [i for i, step in enumerate(found) if step.get("if") == off]
+    start = place(found, "infra_cdk.pipeline start")
+    settled = place(found, "--out build/cdk.out/started")
+    assert {start, settled} <= set(conditional)
+    assert "--rollback on" in found[settled]["run"]
+    assert "cdk deploy --all --app build/cdk.out/started" in found[settled]["run"]
+    order = (
+        "infra_cdk.pipeline debezium", "--out build/cdk.out/deploy", "--app build/cdk.out/deploy",
+        "infra_cdk.pipeline start", "wait services-stable", "wmsctl verify",
+        "--out build/cdk.out/started",
+    )  # fmt: skip
+    places = [place(found, words) for words in order]
+    assert places == sorted(places)
+
+
+def test_nothing_is_deployed_before_its_owner_and_its_debezium_were_asked() -> None:
+    found = deploy_steps()
+    deployed = place(found, "--app build/cdk.out/deploy")
+    for question in ("owner", "debezium"):
+        asked = found[place(found, f"infra_cdk.pipeline {question}")]
+        assert found.index(asked) < deployed
+        assert "if" not in asked
+        assert "continue-on-error" not in asked
+        assert '--stage "$STAGE"' in asked["run"]
+    owner = found[place(found, "infra_cdk.pipeline owner")]["run"]
+    assert '--repository "$REPOSITORY" --branch "$BRANCH"' in owner
+
+
+def test_nothing_is_destroyed_before_its_owner_was_asked() -> None:
+    found = list(steps(ROOT / ".github" / "workflows" / "destroy.yml"))
+    asked = found[place(found, "infra_cdk.pipeline owner")]
+    assert found.index(asked) < place(found, "delete-stack")
+    assert "if" not in asked
+    assert "continue-on-error" not in asked
+    assert '--stage "$STAGE" --repository "$REPOSITORY" --branch "$BRANCH"' in asked["run"]
+
+
+def test_a_deploy_ends_with_the_push_and_the_verification() -> None:
+    found = deploy_steps()
+    pushed, verified = place(found, "wmsctl manifests push"), place(found, "wmsctl verify")
+    assert place(found, "wait services-stable") + 1 == pushed == verified - 1
+    assert 'wmsctl verify --stage "$STAGE" --revision "$revision"' in found[verified]["run"]
+    told = found[verified]["env"]["UNPROTECTED"]
     assert "vars.UNPROTECTED_CLUSTER == 'known'" in told, "only a person's word of the environment"
 
 
@@ -495,7 +567,7 @@ def test_a_step_of_debezium_begins_when_the_offsets_are_kept() -> None:
     runs = [str(step.get("run", "")) for step in deploy]
     (decided,) = (n for n, step in enumerate(deploy) if step.get("id") == "debezium")
     (exported,) = (n for n, text in enumerate(runs) if "wmsctl offsets export-all" in text)
-    (deployed,) = (n for n, text in enumerate(runs) if "cdk deploy" in text)
+    (deployed,) = (n for n, text in enumerate(runs) if "--app build/cdk.out/deploy" in text)
     assert decided < exported < exported + 1 < deployed
     kept = deploy[exported + 1]
     assert kept["uses"].startswith("actions/upload-artifact@")

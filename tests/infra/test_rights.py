@@ -366,6 +366,11 @@ def test_a_publisher_can_do_the_last_steps_of_a_deploy_and_no_more(made: Synthes
         assert allows(statements, f"dynamodb:{action}", f"<{table}.Arn>")
     for action in ("PutItem", "UpdateItem", "DeleteItem"):
         assert not allows(statements, f"dynamodb:{action}", f"<{table}.Arn>")
+    # `start`
+    service = "arn:aws:ecs:us-east-1:111122223333:service/wms-connector"
+    for stage in ("main", "val", "production", "feat-x", "feat-x-2"):
+        may = allows(statements, "ecs:UpdateService", f"{service}-{stage}/wms-connector-{stage}")
+        assert may is (stage == made.stage)
 
 
 @pytest.mark.parametrize("purpose", ["viewer", "operator", "publisher"])

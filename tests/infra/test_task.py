@@ -225,6 +225,15 @@ def test_the_service_stops_before_it_starts_and_goes_back_on_failure(made: Synth
     assert service["DesiredCount"] == 1
 
 
+def test_a_step_over_a_minor_version_is_deployed_without_workers_and_does_not_go_back(
+    scram: Synthesized,
+) -> None:
+    [service] = resources(scram.connector, "AWS::ECS::Service").values()
+    breaker = service["DeploymentConfiguration"]["DeploymentCircuitBreaker"]
+    assert breaker == {"Enable": True, "Rollback": False}
+    assert service["DesiredCount"] == 0
+
+
 def test_the_cluster_is_watched(made: Synthesized) -> None:
     [cluster] = resources(made.connector, "AWS::ECS::Cluster").values()
     assert cluster["ClusterSettings"] == [{"Name": "containerInsights", "Value": "enhanced"}]
