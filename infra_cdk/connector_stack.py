@@ -44,6 +44,7 @@ class ConnectorStack(cdk.Stack):
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
+        cluster.node.add_dependency(storage.insights_log)
         service = self._add_service(config, network, cluster, task)
         service.node.add_dependency(network)  # let in before it starts, and until it has stopped
         if config.stage.ephemeral:

@@ -6,7 +6,8 @@ import argparse
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -153,16 +154,46 @@ def _git_entry(path: str) -> str:
 # --- what is left -------------------------------------------------------------------------------
 
 
-def find_remains(cloudformation: Any, tagging: Any, stage: Stage) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Clients of what is asked where something may be left."""
+
+    cloudformation: Any
+    tagging: Any
+    logs: Any
+
+
+def find_remains(account: Account, stage: Stage) -> list[str]:
     """List what is still there of a branch after its stacks were destroyed."""
     if stage.named:
         raise Refused(f"stage {stage} is named: it is never destroyed")
-    stacks = [f"stack {stack['StackName']}" for stack in find_stacks(cloudformation, stage)]
-    pages = tagging.get_paginator("get_resources").paginate(
-        TagFilters=[{"Key": STAGE_TAG, "Values": [stage.name]}]
+    found = find_stacks(account.cloudformation, stage)
+    stacks = [f"stack {stack['StackName']}" for stack in found]
+    tagged = (arn for arn, _ in tagged_resources(account, STAGE_TAG, stage.name))
+    return sorted({*stacks, *tagged, *log_groups(account.logs, stage)})
+
+
+def tagged_resources(
+    account: Account, tag: str, value: str
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Walk through what carries a tag, but for what AWS deletes by itself."""
+    pages = account.tagging.get_paginator("get_resources").paginate(
+        TagFilters=[{"Key": tag, "Values": [value]}]
     )
-    arns = [item["ResourceARN"] for page in pages for item in page["ResourceTagMappingList"]]
-    return sorted([*stacks, *(arn for arn in arns if not _LINGERING.search(arn))])
+    for item in (item for page in pages for item in page["ResourceTagMappingList"]):
+        if not _LINGERING.search(item["ResourceARN"]):
+            yield item["ResourceARN"], tags_of(item)
+
+
+def log_groups(logs: Any, stage: Stage) -> list[str]:
+    """Find the stage's log groups by name: one that AWS made after the stack went has no tag."""
+    names = AwsNames(stage)
+    pages = [
+        page
+        for prefix in (names.log_group(""), names.insights_log)
+        for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
+    ]
+    return [group["arn"].removesuffix(":*") for page in pages for group in page["logGroups"]]
 
 
 def find_orphans(
@@ -225,6 +256,14 @@ def _client(service: str) -> Any:
     return make(service)
 
 
+def _account() -> Account:
+    return Account(
+        cloudformation=_client("cloudformation"),
+        tagging=_client("resourcegroupstaggingapi"),
+        logs=_client("logs"),
+    )
+
+
 def _stage(options: Any) -> list[str]:
     return [stage_of_branch(options.branch).name]
 
@@ -257,8 +296,7 @@ def _image_tag(options: Any) -> list[str]:
 
 def _remains(options: Any) -> list[str]:
     stage = Stage.parse(options.stage)
-    tagging = _client("resourcegroupstaggingapi")
-    remains = find_remains(_client("cloudformation"), tagging, stage)
+    remains = find_remains(_account(), stage)
     if remains:
         raise Refused(f"of stage {stage} there is still:\n" + "\n".join(remains))
     return [f"nothing of stage {stage} is left"]

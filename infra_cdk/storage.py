@@ -41,6 +41,9 @@ class Storage(Construct):
         if config.stage.ephemeral:
             containers.append(TEARDOWN)
         self.log_groups = {name: self._make_log_group(name) for name in containers}
+        # One that is not there ECS would make itself: without key and tags, and for ever
+        # (aws/containers-roadmap 2315).
+        self.insights_log = self._make_group("InsightsLog", self._names.insights_log)
 
     def _make_key(self, config: FullEnvironmentConfig) -> kms.Key:
         key = kms.Key(
@@ -60,12 +63,15 @@ class Storage(Construct):
                 resources=["*"],
                 conditions={
                     "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": cdk.Stack.of(self).format_arn(
-                            service="logs",
-                            resource="log-group",
-                            resource_name=self._names.log_group("*"),
-                            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                        )
+                        "kms:EncryptionContext:aws:logs:arn": [
+                            cdk.Stack.of(self).format_arn(
+                                service="logs",
+                                resource="log-group",
+                                resource_name=name,
+                                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                            )
+                            for name in (self._names.log_group("*"), self._names.insights_log)
+                        ]
                     }
                 },
             )
@@ -138,10 +144,13 @@ class Storage(Construct):
         return bucket
 
     def _make_log_group(self, container: str) -> logs.LogGroup:
+        return self._make_group(f"{container.capitalize()}Log", self._names.log_group(container))
+
+    def _make_group(self, name: str, log_group: str) -> logs.LogGroup:
         return logs.LogGroup(
             self,
-            f"{container.capitalize()}Log",
-            log_group_name=self._names.log_group(container),
+            name,
+            log_group_name=log_group,
             encryption_key=self.key,
             retention=self._retention,
             removal_policy=self._removal,

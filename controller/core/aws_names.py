@@ -45,6 +45,11 @@ class AwsNames:
         return f"/{self.stage.service}/{container}"
 
     @property
+    def insights_log(self) -> str:
+        """The name that Container Insights gives a cluster's log group; ECS takes no other."""
+        return f"/aws/ecs/containerinsights/{self.cluster}/performance"
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """Every role that the stack makes; a branch has two more, to be torn down."""
         teardown = () if self.stage.named else ("teardown", "teardown-start")

@@ -18,6 +18,7 @@ from controller.core.stage import Stage, stage_of_branch
 from infra_cdk.jars import debezium_version
 from infra_cdk.pipeline import (
     SOURCES,
+    Account,
     Refused,
     check_debezium,
     check_owner,
@@ -326,25 +327,40 @@ def test_a_push_that_failed_ends_the_deploy(registry: Registry) -> None:
 # --- what is left -------------------------------------------------------------------------------
 
 
-def test_a_branch_of_which_something_is_left_is_told(moto: str, cloudformation: Any) -> None:
-    tagging, logs = client(moto, "resourcegroupstaggingapi"), client(moto, "logs")
+@pytest.fixture
+def account(moto: str, cloudformation: Any) -> Account:
+    tagging = client(moto, "resourcegroupstaggingapi")
+    return Account(cloudformation=cloudformation, tagging=tagging, logs=client(moto, "logs"))
+
+
+def test_a_branch_of_which_something_is_left_is_told(account: Account) -> None:
+    cloudformation, logs = account.cloudformation, account.logs
     stage = Stage("feat-left")
-    assert find_remains(cloudformation, tagging, stage) == []
+    assert find_remains(account, stage) == []
     deploy(cloudformation, "wms-alerts-feat-left", "feat-left", "feat-left")
     logs.create_log_group(logGroupName="/left", tags={"wms:stage": "feat-left"})
     logs.create_log_group(logGroupName="/other", tags={"wms:stage": "feat-left-2"})
-    remains = find_remains(cloudformation, tagging, stage)
+    remains = find_remains(account, stage)
     assert remains[-1] == "stack wms-alerts-feat-left"
     assert any(line.endswith("log-group:/left") for line in remains)
     assert not any("other" in line for line in remains)
     cloudformation.delete_stack(StackName="wms-alerts-feat-left")
     logs.delete_log_group(logGroupName="/left")
-    assert find_remains(cloudformation, tagging, stage) == []
+    assert find_remains(account, stage) == []
 
 
-def test_a_named_stage_is_not_even_asked_about(moto: str, cloudformation: Any) -> None:
+def test_a_log_group_that_came_back_without_a_tag_is_told(account: Account) -> None:
+    insights = "/aws/ecs/containerinsights/wms-connector-feat-back"
+    own = (f"{insights}/performance", "/wms-connector-feat-back/connect")
+    for name in (*own, f"{insights}-2/performance", "/wms-connector-feat-back-2/connect"):
+        account.logs.create_log_group(logGroupName=name)
+    remains = find_remains(account, Stage("feat-back"))
+    assert [arn.split(":log-group:")[1] for arn in remains] == sorted(own)
+
+
+def test_a_named_stage_is_not_even_asked_about(account: Account) -> None:
     with pytest.raises(Refused, match="never destroyed"):
-        find_remains(cloudformation, client(moto, "resourcegroupstaggingapi"), Stage("val"))
+        find_remains(account, Stage("val"))
 
 
 def test_stacks_whose_branch_is_gone_are_told(cloudformation: Any) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -189,10 +190,36 @@ def test_manifests_are_private_versioned_and_encrypted(made: Synthesized) -> Non
 def test_logs_are_kept_as_long_as_the_stage_asks_and_are_encrypted(made: Synthesized) -> None:
     days = get_environment_config(Stage(made.stage)).log_days
     groups = resources(made.connector, "AWS::Logs::LogGroup")
-    assert len(groups) == (4 if made.stage == "feat-x" else 2)
+    assert len(groups) == (5 if made.stage == "feat-x" else 3)
     for group in groups.values():
         assert group["RetentionInDays"] in (days, 30)
         assert group["KmsKeyId"]
+
+
+def test_the_key_lets_logs_use_it_for_every_log_group_of_the_stage(made: Synthesized) -> None:
+    [key] = [
+        key
+        for key in resources(made.connector, "AWS::KMS::Key").values()
+        if any(s.get("Sid") == "LogsOfThisStage" for s in key["KeyPolicy"]["Statement"])
+    ]
+    [statement] = [s for s in key["KeyPolicy"]["Statement"] if s.get("Sid") == "LogsOfThisStage"]
+    named = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    patterns = [flat(arn).split(":log-group:")[1] for arn in named]
+    for group in resources(made.connector, "AWS::Logs::LogGroup").values():
+        assert any(fnmatchcase(group["LogGroupName"], pattern) for pattern in patterns)
+
+
+def test_the_log_of_container_insights_is_there_before_its_cluster(made: Synthesized) -> None:
+    [name] = [
+        name
+        for name, group in resources(made.connector, "AWS::Logs::LogGroup").items()
+        if group["LogGroupName"]
+        == f"/aws/ecs/containerinsights/wms-connector-{made.stage}/performance"
+    ]
+    [cluster] = [
+        r for r in made.connector["Resources"].values() if r["Type"] == "AWS::ECS::Cluster"
+    ]
+    assert cluster["DependsOn"] == [name]
 
 
 def test_keys_rotate(made: Synthesized) -> None:
