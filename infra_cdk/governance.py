@@ -54,8 +54,14 @@ def stage_tags(config: FullEnvironmentConfig) -> dict[str, str]:
 
 
 def removal_policy(config: FullEnvironmentConfig) -> cdk.RemovalPolicy:
-    """Named stages keep their data whatever happens to the stack; a branch leaves nothing."""
-    return cdk.RemovalPolicy.RETAIN if config.stage.named else cdk.RemovalPolicy.DESTROY
+    """Named stages keep their data whatever happens to the stack; a branch leaves nothing.
+
+    But for a creation that is rolled back (RetainExceptOnCreate): it would leave names taken that
+    the next try needs.
+    """
+    if config.stage.named:
+        return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+    return cdk.RemovalPolicy.DESTROY
 
 
 def stack_arguments(config: FullEnvironmentConfig, name: str) -> dict[str, object]:
