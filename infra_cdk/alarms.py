@@ -35,6 +35,7 @@ _SAYS: Final = {
     NOTICE: "Somebody should look within a day.",
 }
 _CATCHING_UP: Final = cdk.Duration.minutes(15)  # of a connector whose worker was away
+_CONTROLLER_MIB: Final = 74  # what it takes beside the worker (docs/performance.md)
 _FROM: Final = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
 
@@ -246,13 +247,16 @@ class Alarms(Construct):
 
     def _add_utilization(self, what: str) -> cloudwatch.Alarm:
         name = f"{what}High"
+        percent = utilization_limit(self._config.sizes, what)
         alarm = cloudwatch.Alarm(
             self,
             name,
             alarm_name=self._names.alarm(name),
-            alarm_description=f"The task has used 80 % of its {what.lower()} for ten minutes.",
+            alarm_description=(
+                f"The task has used {percent} % of its {what.lower()} for ten minutes."
+            ),
             metric=utilization(self._config, what),
-            threshold=80,
+            threshold=percent,
             comparison_operator=_FROM,
             datapoints_to_alarm=10,
             evaluation_periods=10,
@@ -346,6 +350,18 @@ def stage_metric(
         statistic=statistic,
         period=cdk.Duration.minutes(1),
     )
+
+
+def utilization_limit(sizes: EnvironmentConfig, what: str) -> int:
+    """Tell from which percentage of the task on somebody is told.
+
+    Of memory it is where the worker reaches nine tenths of its own limit, at which it is killed:
+    that limit is below the task's.
+    """
+    if what == "Cpu":
+        return 80
+    worker = 0.9 * sizes.connect_container_memory
+    return int(100 * (worker + _CONTROLLER_MIB) / sizes.task_memory)
 
 
 def utilization(config: FullEnvironmentConfig, what: str) -> cloudwatch.Metric:

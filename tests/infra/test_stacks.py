@@ -319,6 +319,19 @@ def test_lag_is_judged_by_the_stages_own_threshold(
     assert thresholds == {"main": 1800, "val": 1800, "production": 600, "feat-x": 1800}
 
 
+def test_memory_rings_before_the_worker_is_killed_and_not_for_a_heap_that_is_full(
+    made: Synthesized,
+) -> None:
+    sizes = get_environment_config(Stage(made.stage))
+    alarm = alarms(made)["MemoryHigh"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ECS", "MemoryUtilization")
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    rings_at = alarm["Threshold"] / 100 * sizes.task_memory
+    assert rings_at < sizes.connect_container_memory  # were the worker alone in its task
+    assert rings_at > sizes.heap + sizes.controller_container_memory
+    assert alarms(made)["CpuHigh"]["Threshold"] == 80
+
+
 def test_each_incident_is_one_message_and_what_may_cost_data_is_its_own(made: Synthesized) -> None:
     single = resources(made.connector, "AWS::CloudWatch::Alarm")
     composites = resources(made.connector, "AWS::CloudWatch::CompositeAlarm")
