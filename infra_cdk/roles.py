@@ -243,12 +243,9 @@ class Roles(Construct):
             _allow(
                 "ReadManifests", ["s3:GetObject"], [bucket.arn_for_objects(f"{MANIFESTS_PREFIX}*")]
             ),
-            iam.PolicyStatement(
-                sid="ListManifests",
-                actions=["s3:ListBucket"],
-                resources=[bucket.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": f"{MANIFESTS_PREFIX}*"}},
-            ),
+            # Of the whole bucket, which holds nothing else: who may not list it is told 403 and not
+            # 404 of an object that is missing (S3's GetObject), as the first pointer is.
+            _allow("ListManifests", ["s3:ListBucket"], [bucket.bucket_arn]),
         ]
 
     def _use_key(self, *, write: bool = True) -> iam.PolicyStatement:

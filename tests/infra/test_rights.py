@@ -343,6 +343,18 @@ def test_only_a_publisher_writes_manifests(made: Synthesized) -> None:
     assert writers == {f"wms-connector-{made.stage}-publisher"}
 
 
+def test_who_reads_manifests_is_told_of_one_that_is_missing(made: Synthesized) -> None:
+    readers = [
+        p["PolicyDocument"]["Statement"]
+        for p in resources(made.connector, "AWS::IAM::ManagedPolicy").values()
+        if any("s3:GetObject" in many(s["Action"]) for s in p["PolicyDocument"]["Statement"])
+    ]
+    assert len(readers) == (5 if made.stage == "feat-x" else 4)
+    for statements in readers:
+        [listing] = [s for s in statements if "s3:ListBucket" in many(s["Action"])]
+        assert "Condition" not in listing
+
+
 def policy_of(made: Synthesized, purpose: str) -> list[Any]:
     [found] = [
         p
