@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from infra_cdk.pipeline import (
     find_stacks,
     image_tag,
 )
-from tests.infra.conftest import Synthesized
+from tests.infra.conftest import STAGES, Synthesized
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -547,6 +548,35 @@ def test_a_step_over_a_minor_version_is_started_by_the_pipeline_itself() -> None
     assert places == sorted(places)
 
 
+def job(workflow: str, name: str) -> Mapping[str, Any]:
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text())
+    found: Mapping[str, Any] = document["jobs"][name]
+    return found
+
+
+def test_a_named_stage_is_deployed_in_its_own_environment_and_a_branch_in_theirs() -> None:
+    expression = job("deploy", "deploy")["environment"]
+    chosen = re.fullmatch(
+        r"\$\{\{ contains\(fromJSON\('(\[.+\])'\), github\.ref_name\) "
+        r"&& github\.ref_name \|\| '(\w+)' \}\}",
+        expression,
+    )
+    assert chosen is not None, expression
+    assert json.loads(chosen[1]) == [stage for stage in STAGES if Stage(stage).named]
+    assert chosen[2] == "branches"
+    assert job("destroy", "destroy")["environment"] == "branches"
+    assert job("orphans", "report")["environment"] == "branches"
+
+
+def test_a_tag_is_deployed_nowhere() -> None:
+    assert job("deploy", "deploy")["if"] == "github.ref_type == 'branch'"
+
+
+def test_what_destroys_is_the_default_branchs_whoever_asks() -> None:
+    [checkout] = [s for s in job("destroy", "destroy")["steps"] if "checkout" in s.get("uses", "")]
+    assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+
+
 def test_nothing_is_deployed_before_its_owner_and_its_debezium_were_asked() -> None:
     found = deploy_steps()
     deployed = place(found, "--app build/cdk.out/deploy")
@@ -601,7 +631,5 @@ def test_no_lock_names_a_registry() -> None:
 
 
 def test_the_cdk_is_pinned_past_the_release_that_was_a_mistake() -> None:
-    import json
-
     lock = json.loads((ROOT / "infra_cdk" / "package-lock.json").read_text())
     assert lock["packages"]["node_modules/aws-cdk"]["version"] == "2.1148.1"
