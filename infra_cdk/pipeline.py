@@ -38,7 +38,8 @@ SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _GONE: Final = "DELETE_COMPLETE"
 # AWS itself keeps these for a while after they are deleted, and deletes them by itself.
-_LINGERING: Final = re.compile(r":ecs:[^:]*:[^:]*:(task|task-definition)/|:kms:[^:]*:[^:]*:key/")
+_LINGERING: Final = re.compile(r":ecs:[^:]*:[^:]*:(task|task-definition)/")
+_KEY: Final = re.compile(r":kms:[^:]*:[^:]*:key/")
 _MINOR: Final = re.compile(r"(\d+)\.(\d+)\.")
 
 
@@ -161,6 +162,7 @@ class Account:
     cloudformation: Any
     tagging: Any
     logs: Any
+    kms: Any
 
 
 def find_remains(account: Account, stage: Stage) -> list[str]:
@@ -181,8 +183,14 @@ def tagged_resources(
         TagFilters=[{"Key": tag, "Values": [value]}]
     )
     for item in (item for page in pages for item in page["ResourceTagMappingList"]):
-        if not _LINGERING.search(item["ResourceARN"]):
+        if not _goes_by_itself(account.kms, item["ResourceARN"]):
             yield item["ResourceARN"], tags_of(item)
+
+
+def _goes_by_itself(kms: Any, arn: str) -> bool:
+    if _KEY.search(arn):  # the shortest wait for a key's deletion is a week
+        return str(kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]) == "PendingDeletion"
+    return _LINGERING.search(arn) is not None
 
 
 def log_groups(logs: Any, stage: Stage) -> list[str]:
@@ -197,18 +205,31 @@ def log_groups(logs: Any, stage: Stage) -> list[str]:
 
 
 def find_orphans(
-    cloudformation: Any, repository: str, branches: Iterable[str]
+    account: Account, repository: str, branches: Iterable[str]
 ) -> list[tuple[str, str]]:
-    """List stacks of this repository whose branch is gone, with that branch."""
+    """List stacks of this repository whose branch is gone, and resources whose stacks are."""
     alive = set(branches)
-    found = []
-    for stack in all_stacks(cloudformation):
-        tags = tags_of(stack)
-        if tags.get(REPOSITORY_TAG) != repository or STAGE_TAG not in tags:
-            continue
-        if Stage(tags[STAGE_TAG]).ephemeral and tags.get(BRANCH_TAG) not in alive:
-            found.append((str(stack["StackName"]), tags.get(BRANCH_TAG, "")))
-    return sorted(found)
+    stacks = [
+        (str(stack["StackName"]), tags_of(stack)) for stack in all_stacks(account.cloudformation)
+    ]
+    there = {tags[STAGE_TAG] for _, tags in stacks if STAGE_TAG in tags}
+    left = [
+        (name, tags.get(BRANCH_TAG, ""))
+        for name, tags in stacks
+        if tags.get(REPOSITORY_TAG) == repository
+        and _is_branch(tags)
+        and tags.get(BRANCH_TAG) not in alive
+    ]
+    left += [
+        (arn, tags.get(BRANCH_TAG, ""))
+        for arn, tags in tagged_resources(account, REPOSITORY_TAG, repository)
+        if _is_branch(tags) and tags[STAGE_TAG] not in there
+    ]
+    return sorted(left)
+
+
+def _is_branch(tags: Mapping[str, str]) -> bool:
+    return STAGE_TAG in tags and Stage(tags[STAGE_TAG]).ephemeral
 
 
 # --- the commands -------------------------------------------------------------------------------
@@ -244,7 +265,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     tag = add("image-tag", _image_tag, "print the tag of an image's sources")
     tag.add_argument("which", choices=tuple(SOURCES))
     add("remains", _remains, "fail while anything of a branch is left", "stage")
-    orphans = add("orphans", _orphans, "fail if a stack's branch is gone", "repository")
+    orphans = add("orphans", _orphans, "fail if a branch or a stack is gone", "repository")
     orphans.add_argument("--branches", type=Path, required=True, help="file, one branch a line")
     return parser.parse_args(arguments)
 
@@ -261,6 +282,7 @@ def _account() -> Account:
         cloudformation=_client("cloudformation"),
         tagging=_client("resourcegroupstaggingapi"),
         logs=_client("logs"),
+        kms=_client("kms"),
     )
 
 
@@ -304,11 +326,11 @@ def _remains(options: Any) -> list[str]:
 
 def _orphans(options: Any) -> list[str]:
     branches = options.branches.read_text(encoding="utf-8").split()
-    orphans = find_orphans(_client("cloudformation"), options.repository, branches)
+    orphans = find_orphans(_account(), options.repository, branches)
     if orphans:
-        lines = (f"{stack} of branch {branch}" for stack, branch in orphans)
-        raise Refused("the branch of these stacks is gone:\n" + "\n".join(lines))
-    return ["every stack has its branch"]
+        lines = (f"{name} of branch {branch}" for name, branch in orphans)
+        raise Refused("the branch or the stack of these is gone:\n" + "\n".join(lines))
+    return ["every stack has its branch, and every resource its stack"]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,16 +131,16 @@ def test_stacks_are_found_by_their_whole_name(cloudformation: Any) -> None:
 
 
 def test_the_next_deploy_knows_the_stage_by_what_this_one_writes(
-    branch: Synthesized, moto: str, cloudformation: Any
+    branch: Synthesized, moto: str, account: Account
 ) -> None:
     for name in ("wms-alerts-feat-x", "wms-connector-feat-x"):
-        write(cloudformation, name, branch.stack_tags(name))
+        write(account.cloudformation, name, branch.stack_tags(name))
     own = ("--stage", "feat-x", "--repository", "example/wms-connector")
     assert run("owner", *own, "--branch", "feat-x", endpoint=moto).returncode == 0
     another = ("--stage", "feat-x", "--repository", "example/fork")
     refused = run("owner", *another, "--branch", "feat-x", endpoint=moto)
     assert "belongs to branch feat-x of example/wms-connector" in refused.stderr
-    orphans = find_orphans(cloudformation, "example/wms-connector", ["main"])
+    orphans = find_orphans(account, "example/wms-connector", ["main"])
     assert [branch for _, branch in orphans] == ["feat-x", "feat-x"]
 
 
@@ -331,7 +332,41 @@ def test_a_push_that_failed_ends_the_deploy(registry: Registry) -> None:
 @pytest.fixture
 def account(moto: str, cloudformation: Any) -> Account:
     tagging = client(moto, "resourcegroupstaggingapi")
-    return Account(cloudformation=cloudformation, tagging=tagging, logs=client(moto, "logs"))
+    return Account(
+        cloudformation=cloudformation,
+        tagging=tagging,
+        logs=client(moto, "logs"),
+        kms=client(moto, "kms"),
+    )
+
+
+class Tagging:
+    """The tagging API with what moto leaves out of it: keys."""
+
+    def __init__(self, *arns: str, **tags: str) -> None:
+        written = [{"Key": f"wms:{key}", "Value": value} for key, value in tags.items()]
+        self._items = [{"ResourceARN": arn, "Tags": written} for arn in arns]
+
+    def get_paginator(self, _operation: str) -> Tagging:
+        return self
+
+    def paginate(self, **_filters: Any) -> Iterator[Mapping[str, Any]]:
+        yield {"ResourceTagMappingList": self._items}
+
+
+def test_a_key_is_left_until_its_deletion_is_scheduled(account: Account) -> None:
+    stage = Stage("feat-key")
+    key = account.kms.create_key()["KeyMetadata"]
+    arn = key["Arn"]
+    tagged = replace(account, tagging=Tagging(arn, stage="feat-key"))
+    assert find_remains(tagged, stage) == [arn]
+    account.kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=7)
+    assert find_remains(tagged, stage) == []
+
+
+def test_task_definitions_are_kept_by_aws_and_are_not_left(account: Account) -> None:
+    arn = "arn:aws:ecs:us-east-1:111122223333:task-definition/wms-connector-feat-x:7"
+    assert find_remains(replace(account, tagging=Tagging(arn)), Stage("feat-x")) == []
 
 
 def test_a_branch_of_which_something_is_left_is_told(account: Account) -> None:
@@ -364,15 +399,25 @@ def test_a_named_stage_is_not_even_asked_about(account: Account) -> None:
         find_remains(account, Stage("val"))
 
 
-def test_stacks_whose_branch_is_gone_are_told(cloudformation: Any) -> None:
+def test_stacks_whose_branch_is_gone_are_told(account: Account) -> None:
+    cloudformation = account.cloudformation
     deploy(cloudformation, "wms-connector-main", "main", "main")
     deploy(cloudformation, "wms-connector-feat-a", "feat-a", "feat-a")
     deploy(cloudformation, "wms-connector-feat-b", "feat-b", "feat-b")
     cloudformation.create_stack(StackName="neighbour", TemplateBody=EMPTY)
-    assert find_orphans(cloudformation, REPOSITORY, ["feat-a"]) == [
-        ("wms-connector-feat-b", "feat-b")
-    ]
-    assert find_orphans(cloudformation, "another/repository", []) == []
+    assert find_orphans(account, REPOSITORY, ["feat-a"]) == [("wms-connector-feat-b", "feat-b")]
+    assert find_orphans(account, "another/repository", []) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "told"), [("feat-a", False), ("feat-b", True), ("production", False)]
+)
+def test_resources_whose_stack_is_gone_are_told(account: Account, stage: str, told: bool) -> None:
+    deploy(account.cloudformation, "wms-connector-feat-a", "feat-a", "feat-a")
+    arn = f"arn:aws:s3:::wms-{stage}-manifests-111122223333"
+    tagging = Tagging(arn, stage=stage, repository=REPOSITORY, branch=stage)
+    found = find_orphans(replace(account, tagging=tagging), REPOSITORY, ["feat-a", "feat-b"])
+    assert found == ([(arn, stage)] if told else [])
 
 
 # --- the commands -------------------------------------------------------------------------------
