@@ -76,7 +76,7 @@ def teardown_statements(cluster_arn: str, stage: Stage) -> list[iam.PolicyStatem
         _allow("Cluster", ("Connect", "DescribeCluster"), [cluster_arn]),
         _allow("SeeAllNames", ("DescribeTopic",), topic_arns(cluster_arn, ["*"])),
         _allow("DeleteOwn", ("DeleteTopic",), topic_arns(cluster_arn, owned_topics(stage))),
-        _allow("OwnGroup", ("DescribeGroup", "DeleteGroup"), [group_arn(cluster_arn, stage)]),
+        _allow("OwnGroup", ("DescribeGroup",), [group_arn(cluster_arn, stage)]),
         deny_deleting_all_but(cluster_arn, owned_topics(stage)),
     ]
 

@@ -59,6 +59,30 @@ def test_the_rights_at_the_brokers_are_those_in_the_templates() -> None:
     assert told == granted
 
 
+def test_every_right_at_the_brokers_has_its_reason() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section(DETAILS, "Kafka: rights").splitlines()
+        if line.startswith("| `")
+    ]
+    assert rows
+    for action, *_, reason in rows:
+        assert len(reason) > 10, action
+
+
+def test_the_rights_of_a_teardown_are_those_in_the_templates() -> None:
+    statements = kafka_rights.teardown_statements(CLUSTER, Stage("feat-x"))
+    granted = {
+        action.removeprefix("kafka-cluster:")
+        for statement in (s.to_json() for s in statements)
+        if statement["Effect"] == "Allow"
+        for action in many(statement["Action"])
+    }
+    text = section(DETAILS, "Kafka: rights")
+    [told] = [line for line in text.splitlines() if line.startswith("A branch's teardown has")]
+    assert set(re.findall(r"`(\w+)`", told)) == granted
+
+
 def test_the_topics_that_are_called_our_own_are_those_in_the_templates() -> None:
     text = section(DETAILS, "Kafka: rights")
     for pattern in kafka_rights.owned_topics(Stage("main")):
