@@ -518,6 +518,39 @@ def test_destroying_refuses_named_stages_before_it_holds_the_role() -> None:
     assert "remains" in texts[-1]
 
 
+def test_a_pull_request_tries_every_kind_of_stage() -> None:
+    words = " ".join(STAGES)
+    assert [Stage(stage).ephemeral for stage in STAGES][-1]
+    commands = [str(step.get("run", "")) for step in steps(WORKFLOWS[0])]
+    loops = [text for text in commands if "for stage in" in text]
+    assert len(loops) == 2  # what is synthesized, and what is validated
+    assert all(f"for stage in {words}; do" in text for text in loops)
+    assert 'wmsctl validate --stage "$stage" --manifests manifests' in " ".join(loops)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_manifests_of_every_kind_of_stage_are_valid(stage: str) -> None:
+    wmsctl = Path(sys.executable).with_name("wmsctl")
+    lint(str(wmsctl), "validate", "--stage", stage, "--manifests", "manifests")
+
+
+def test_a_pull_request_is_told_what_it_would_change() -> None:
+    plan, comment = job("check", "plan"), job("check", "comment")
+    [compared] = [step for step in plan["steps"] if "wmsctl plan" in step.get("run", "")]
+    assert compared["env"] == {"BASE": "${{ github.event.pull_request.base.sha }}"}
+    assert '--manifests manifests --against "$BASE" || test $? -eq 2' in compared["run"]
+    assert ">> build/plan/plan.md" in compared["run"]
+    [history] = [step for step in plan["steps"] if "checkout" in step.get("uses", "")]
+    assert history["with"]["fetch-depth"] == 0  # else BASE is not there
+    [kept] = [step for step in plan["steps"] if "upload-artifact" in step.get("uses", "")]
+    assert kept["with"] == {"name": "plan", "path": "build/plan/plan.md"}
+    assert comment["needs"] == "plan"
+    fetched, said = comment["steps"]
+    assert fetched["with"] == {"name": "plan"}
+    assert re.search(r'plan\.md \| gh pr comment "\$NUMBER" .*--body-file -$', said["run"])
+    assert said["env"]["NUMBER"] == "${{ github.event.pull_request.number }}"
+
+
 def test_workflows_call_commands_that_exist() -> None:
     from typer.main import get_command
 
