@@ -180,6 +180,13 @@ def test_a_single_worker_listens_on_loopback_only(made: Synthesized) -> None:
     assert variables(made, "connect")["WMS_CONNECT_LISTEN"] == "127.0.0.1"
 
 
+def test_only_a_worker_that_another_can_stand_in_for_is_waited_for(
+    made: Synthesized, rich: Synthesized
+) -> None:
+    assert variables(made, "connect")["WMS_CONNECT_REBALANCE_DELAY_MS"] == "0"
+    assert variables(rich, "connect")["WMS_CONNECT_REBALANCE_DELAY_MS"] == "60000"
+
+
 def test_workers_of_a_pair_listen_to_each_other(rich: Synthesized) -> None:
     assert variables(rich, "connect")["WMS_CONNECT_LISTEN"] == "0.0.0.0"
     [service] = resources(rich.connector, "AWS::ECS::Service").values()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.lint_table import OVERRIDES
 from devstack.environment import REPOSITORY, wait_until
 from devstack.jars import provide
 from devstack.java import java_home
@@ -182,6 +183,24 @@ def test_secrets_are_read_from_the_one_folder_only(image: Image) -> None:
     assert properties["config.providers"] == "directory"
     assert properties["config.providers.directory.param.allowed.paths"] == str(image.root)
     assert properties["topic.creation.enable"] == "false"
+
+
+def test_a_connector_tunes_its_producer_and_neither_redirects_it_nor_loads_classes(
+    image: Image,
+) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.run()
+    properties = image.properties()
+    assert properties["connector.client.config.override.policy"] == "Allowlist"
+    allowed = set(properties["connector.client.config.override.allowlist"].split(","))
+    assert allowed == OVERRIDES
+
+
+@pytest.mark.parametrize("delay", ["0", "60000"])
+def test_how_long_a_lost_worker_is_waited_for_is_the_tasks_to_say(image: Image, delay: str) -> None:
+    (image.root / "ready").write_text("broker:9092\n", encoding="utf-8")
+    image.run(WMS_CONNECT_REBALANCE_DELAY_MS=delay)
+    assert image.properties()["scheduled.rebalance.max.delay.ms"] == delay
 
 
 @pytest.mark.parametrize(
