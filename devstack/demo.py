@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from devstack.environment import StackError
+from devstack.environment import StackError, wait_until
 from devstack.scene import CONNECTOR, DATA_TOPICS, Scene, offered_action
 from devstack.stack import Stack
 
 BASE: Final = "wms.WMS.PLAN_BASE_WVR_TBL"
 LOST: Final = "wms.MMDL.PLAN_WVR_RVSN_TBL"
+STILL: Final = 2.0  # several times what a row takes
 BRANCH: Final = "feat-demo"
 _BAD_MANIFEST: Final = """\
 apiVersion: wms.cdc/v1
@@ -176,6 +177,7 @@ def captured_topic_is_lost(play: Play) -> None:
     client = scene.stack.admin()
     client.delete_topics([LOST])[LOST].result(20)
     start = time.monotonic()
+    _write_to_lost(play)
     name = f"topic/{LOST}"
     scene.wait(lambda: scene.resource(name).get("reason") == "TopicLost", "it is held")
     _say(f"somebody deleted the captured topic {LOST}: held, and explained", start)
@@ -186,14 +188,45 @@ def captured_topic_is_lost(play: Play) -> None:
     word = offered_action(message)
     if word is None:
         raise StackError(f"nobody is told how to accept it: {message}")
+    _stand_still(play)
     why = ("--for", "1h", "--reason", "its consumers read it to the end")
     _wmsctl(scene, "accept", name, "data-loss", "--action", word, *why)
     start = time.monotonic()
     scene.wait(lambda: LOST in scene.stack.topics(), "what was accepted is done")
     _say("  accepted by a person: made again", start)
+    for topic, rows in ((BASE, play.expected[BASE]), (LOST, 2)):
+        if len(scene.rows(topic, rows)) != rows:
+            raise StackError(f"the rows that waited are not in {topic}")
+    _say("  every row that waited is in its topic", start)
     took = play.insert("written after the topic was lost")
     _say(f"  and rows of all tables flow again  [{took:.2f} s]")
     scene.wait_converged()
+
+
+def _write_to_lost(play: Play) -> None:
+    """Write what has no topic: the first makes the producer look, the second it waits with."""
+    scene = play.scene
+    for comment in ("its topic is lost", "and it waits"):
+        scene.stack.postgres.insert_revision("MMDL", comment=comment)
+        play.expected[LOST] += 1
+        scene.wait(lambda: _misses_topic(scene), "the worker's log tells of the missing topic")
+
+
+def _misses_topic(scene: Scene) -> bool:
+    evidence = scene.resource(f"connector/{CONNECTOR}").get("evidence", [])
+    return "TopicMissing" in [one["failure"] for one in evidence]
+
+
+def _stand_still(play: Play) -> None:
+    scene = play.scene
+    before = play.expected[BASE]
+    scene.stack.postgres.insert_waiver("WMS", "written while another table's topic is lost")
+    play.expected[BASE] += 1
+    arrived = wait_until(lambda: len(scene.rows(BASE, before)) > before, STILL)
+    if arrived or not scene.running():
+        raise StackError(f"not all tables stand still behind {scene.state()}")
+    _say(f"  Connect says RUNNING, and a new row of another table is in no topic {STILL:g} s later")
+    print(f"      {scene.condition(f'connector/{CONNECTOR}', 'Healthy')['message']}")
 
 
 def _wmsctl(scene: Scene, *arguments: str) -> None:
