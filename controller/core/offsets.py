@@ -123,7 +123,7 @@ def refusals_of_connector(
     if observed.config.get(MARK_KEY) != mark:
         yield f"it does not carry this stage's mark ({MARK_KEY}: {mark})"
     if observed.state != "STOPPED":
-        yield f"it is {observed.state}: stop it first (PUT /connectors/NAME/stop)"
+        yield f"it is {observed.state}: stop it first (state: stopped, or PUT .../stop)"
     elif observed.tasks:
         yield "a task of it has not ended yet: try again in a moment"
 

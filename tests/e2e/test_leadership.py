@@ -231,18 +231,23 @@ def test_a_rotation_is_taken_over_by_the_follower_of_a_leader_killed_in_the_mids
     at_work.wait_running()
 
 
+def changed(scene: Scene, folder: Path, file: str, before: str, after: str) -> Path:
+    """Copy the stage's manifests with one thing changed."""
+    for source in scene.manifests.rglob("*.yaml"):
+        target = folder / source.relative_to(scene.manifests)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    text = (folder / file).read_text(encoding="utf-8")
+    assert before in text
+    (folder / file).write_text(text.replace(before, after), encoding="utf-8")
+    return folder
+
+
 def test_a_pushed_change_and_its_rollback_are_in_force_without_a_restart(
     at_work: Pair, tmp_path: Path
 ) -> None:
     scene = at_work.scene
-    for source in scene.manifests.rglob("*.yaml"):
-        target = tmp_path / source.relative_to(scene.manifests)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    policy = tmp_path / "stages" / "local" / "policy.yaml"
-    policy.write_text(
-        policy.read_text(encoding="utf-8").replace("cycle: 1s", "cycle: 2s"), encoding="utf-8"
-    )
+    changed(scene, tmp_path, "stages/local/policy.yaml", "cycle: 1s", "cycle: 2s")
     before = at_work.leader().status()["revision"]["id"]
     pushed = scene.wmsctl("manifests", "push", "-m", str(tmp_path), "-o", "json")
     assert pushed.returncode == 0, pushed.stderr
@@ -251,3 +256,39 @@ def test_a_pushed_change_and_its_rollback_are_in_force_without_a_restart(
     assert wait_until(lambda: at_work.leader().status()["revision"]["id"] == after, 60)
     assert scene.wmsctl("manifests", "rollback").returncode == 0
     assert wait_until(lambda: at_work.leader().status()["revision"]["id"] == before, 60)
+
+
+def test_offsets_are_put_back_by_the_leader_for_whom_connect_is_out_of_reach(
+    at_work: Pair, tmp_path: Path
+) -> None:
+    scene, file = at_work.scene, tmp_path / "offsets.json"
+    driver = "  class: io.debezium.connector.postgresql.PostgresConnector\n"
+    changed(scene, tmp_path, "stages/local/connector.yaml", driver, f"{driver}  state: stopped\n")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    outside = {**scene.env, "WMS_HTTP_PORT": str(free_port()), "WMS_CONNECT_URL": nobody}
+    inside, scene.env = scene.env, outside
+    restore = ["offsets", "restore", CONNECTOR, str(file), "--reason", "the step went wrong"]
+    try:
+        export = ("offsets", "export", CONNECTOR, str(file))
+        assert wait_until(lambda: scene.wmsctl(*export).returncode == 0, 90, every=2.0)
+        running = scene.wmsctl(*restore, seconds=120)
+        assert running.returncode == 1, running.stdout
+        assert "stop it first" in running.stderr
+        pushed = scene.wmsctl("manifests", "push", "-m", str(tmp_path))
+        assert pushed.returncode == 0, pushed.stderr
+        assert wait_until(lambda: scene.state() == "STOPPED", 60)
+        document = json.loads(file.read_text(encoding="utf-8"))
+        document["offsets"][0]["offset"]["lsn"] -= 1
+        file.write_text(json.dumps(document), encoding="utf-8")
+        asked = scene.wmsctl(*restore, seconds=120)
+        assert asked.returncode == 2, asked.stderr
+        ident = asked.stdout.rpartition("--accept ")[2].strip()
+        done = scene.wmsctl(*restore, "--accept", ident, seconds=120)
+        assert done.returncode == 0, done.stderr
+    finally:
+        scene.env = inside
+    now = scene.worker.request("GET", f"/connectors/{CONNECTOR}/offsets")["offsets"]
+    assert now == document["offsets"]
+    assert "accepted as " + ident in scene.wmsctl("history", CONNECTOR).stdout
+    assert scene.wmsctl("manifests", "rollback").returncode == 0
+    at_work.wait_running()
