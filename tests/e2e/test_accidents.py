@@ -610,6 +610,40 @@ def test_what_keeps_the_offsets_is_restored_at_once_and_needs_nobody(
     _until(main, lambda: _setting(main, "cleanup.policy", offsets) == "compact", "they are kept")
 
 
+def test_all_tables_stand_still_behind_running_until_a_lost_topic_is_accepted(
+    stages: tuple[Scene, Scene],
+) -> None:
+    main, _ = stages
+    if not (main.running() and main.status().get("converged")):
+        mend(main)  # a test before this one failed
+    postgres = main.stack.postgres
+    delete_topic(main.stack, SPARE)
+    told = ("was there and is gone", f"all tables of {CONNECTOR} stand still behind RUNNING")
+    _wait_told(main, f"topic/{SPARE}", "TopicLost", told)
+    waiting = set[int]()
+    for _ in range(2):  # the first makes the producer look, the second it waits with
+        waiting.add(postgres.insert_revision("WMS"))
+        _until(main, lambda: _misses_topic(main), "the worker's log tells of it")
+    behind = postgres.insert_waiver("MMDL", "of another table")
+    next_cycles(main, 3)
+    assert main.running()
+    assert behind not in keys_in_topic(main, "MMDL")
+    assert SPARE not in main.stack.topics()
+    assert _accept(main, f"topic/{SPARE}", "data-loss")
+    _until(main, lambda: behind in keys_in_topic(main, "MMDL"), "the row behind them arrives")
+    _until(main, lambda: waiting <= _revisions(main), "the rows of the lost topic arrive")
+    main.wait_converged(LONG)
+
+
+def _revisions(scene: Scene) -> set[int]:
+    return {int(row.key["RVSN_ID"]) for row in scene.rows(SPARE, 0)}
+
+
+def _misses_topic(scene: Scene) -> bool:
+    evidence = scene.resource(CONNECTOR_KEY).get("evidence", [])
+    return "TopicMissing" in [one["failure"] for one in evidence]
+
+
 def play_on_main(main: Scene, accidents: tuple[Accident, ...]) -> None:
     """Nothing happens until a person who was told says so; then just that happens."""
     with _caused(main, accidents):
