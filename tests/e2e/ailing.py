@@ -12,9 +12,8 @@ from confluent_kafka import Producer
 from devstack.environment import wait_until
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
-from tests.e2e.scenes import a_scene, delete_topic, edit, end_controller
+from tests.e2e.scenes import CANARY, a_scene, delete_topic, edit, end_controller
 
-CANARY: Final = "canary-Pw-4711-do-not-print"
 ORACLE: Final = "wms-oracle-cdc"
 _QUICK: Final = {"cycle": "1s", "secrets": "1s", "listing": "1s"}
 

@@ -28,6 +28,7 @@ from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
 from devstack.worker import Worker
 
+CANARY: Final = "canary-Pw-4711-do-not-print"
 BASE: Final = "wms.WMS.PLAN_BASE_WVR_TBL"
 BASE_TABLES: Final = ("MMDL", "WMS")  # the schemas whose PLAN_BASE_WVR_TBL a Writer writes
 CONNECTOR_KEY: Final = f"connector/{CONNECTOR}"
@@ -65,6 +66,17 @@ def a_scene(
         with suppress(pg8000.native.Error, OSError):
             wait_until(lambda: not slot_is_active(stack, slot), 10)
             stack.postgres.drop_slot(slot)
+    assert_no_secret(scene)
+
+
+def assert_no_secret(scene: Scene) -> None:
+    """Look through all that the stage's controllers wrote and remembered."""
+    left = [scene.stack.logs / f"controller-{scene.stage}.log", Path(scene.env["WMS_STATE_FILE"])]
+    texts = {path: path.read_text(encoding="utf-8") for path in left if path.exists()}
+    assert texts
+    for path, text in texts.items():
+        for secret in (CANARY, scene.stack.postgres.password):
+            assert secret not in text, f"a secret in {path}"
 
 
 def _hurry(documents: list[Any]) -> None:

@@ -20,8 +20,9 @@ from devstack.environment import wait_until
 from devstack.port import free_port
 from devstack.scene import CONNECTOR, Scene, offered_action
 from devstack.stack import Stack
-from tests.e2e.ailing import CANARY, ORACLE, falls_ill, health, is_well, oracle_at
+from tests.e2e.ailing import ORACLE, falls_ill, health, is_well, oracle_at
 from tests.e2e.scenes import (
+    CANARY,
     LogView,
     a_scene,
     begin,

@@ -13,11 +13,13 @@ from typing import Any, Final
 
 import pytest
 
+from controller.core.tries import MOST
 from devstack.port import free_port
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
-from tests.e2e.ailing import CANARY, ORACLE, falls_ill, is_well, oracle_at
+from tests.e2e.ailing import ORACLE, falls_ill, is_well, oracle_at
 from tests.e2e.scenes import (
+    CANARY,
     CONNECTOR_KEY,
     a_scene,
     begin,
@@ -25,6 +27,7 @@ from tests.e2e.scenes import (
     log_of,
     next_cycles,
     page,
+    refused_logins,
     settle,
     wait_no_row_lost,
 )
@@ -114,6 +117,7 @@ def test_a_wrong_password_behind_running_is_told_with_its_cause_and_without_a_se
 
 
 def test_a_database_that_is_away_is_told_and_forgotten_when_it_is_back(scene: Scene) -> None:
+    refused = refused_logins(scene.stack)
     scene.stack.postgres.kill()
     try:
         said = falls_ill(scene, "DatabaseDown", "ConnectionLost", "SessionEnded")
@@ -123,9 +127,11 @@ def test_a_database_that_is_away_is_told_and_forgotten_when_it_is_back(scene: Sc
     scene.stack.postgres.insert_waiver("WMS", "after the database was back")
     wait_no_row_lost(scene, 90)
     is_well(scene)
+    assert refused_logins(scene.stack) == refused
 
 
 def test_a_captured_topic_that_is_missing_is_told_behind_running(scene: Scene) -> None:
+    log, refused = log_of(scene), refused_logins(scene.stack)
     assert scene.wmsctl("freeze", "--for", "10m", "--reason", "a test").returncode == 0
     try:
         scene.wait(
@@ -143,19 +149,26 @@ def test_a_captured_topic_that_is_missing_is_told_behind_running(scene: Scene) -
     scene.wait(lambda: scene.topic(REVISIONS) in scene.stack.topics(), "it is created again", 60)
     settle(scene)
     is_well(scene)
+    assert log.actions("restart/") == [], "it goes on by itself once the topic is there"
+    assert refused_logins(scene.stack) == refused
 
 
 def test_without_a_broker_health_is_not_claimed(scene: Scene) -> None:
+    log, refused = log_of(scene), refused_logins(scene.stack)
     scene.stack.broker.stop()
     try:
         said = falls_ill(scene, "KafkaUnreachable", "BrokerUnreachable", "ProducerTimeout")
         assert said["status"] in ("Unknown", "False")
+        next_cycles(scene)
+        assert log.actions("restart/") == [], "none is tried while Kafka is away"
     finally:
         scene.stack.broker.start()
     scene.stack.postgres.insert_waiver("WMS", "after the broker was back")
     wait_no_row_lost(scene, 90)
     settle(scene)
     is_well(scene)
+    assert log.actions("restart/").count("Restart") <= MOST
+    assert refused_logins(scene.stack) == refused
 
 
 def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_trace(
