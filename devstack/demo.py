@@ -108,6 +108,7 @@ def config_is_repaired(play: Play) -> None:
 def connector_comes_back(play: Play) -> None:
     scene = play.scene
     scene.wait_running()
+    scene.wait(scene.has_position, "its position is committed")
     start = time.monotonic()
     scene.worker.request("DELETE", f"/connectors/{CONNECTOR}")
     scene.wait(lambda: not scene.running(), "the connector is gone")

@@ -123,6 +123,15 @@ class Scene:
         tasks = [task["state"] for task in said["tasks"]]
         return said["connector"]["state"] == "RUNNING" and tasks == ["RUNNING"]
 
+    def has_position(self) -> bool:
+        """Whether the connector committed a position that is past its snapshot."""
+        try:
+            said = self.worker.request("GET", f"/connectors/{CONNECTOR}/offsets")
+        except (URLError, OSError):
+            return False
+        found = [entry["offset"] for entry in said["offsets"]]
+        return bool(found) and not any(offset.get("snapshot") for offset in found)
+
     def state(self) -> str:
         """What Connect says of the connector; "" while it says nothing."""
         try:

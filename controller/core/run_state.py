@@ -13,6 +13,7 @@ from controller.core.model import (
     Unknown,
     topic_key,
 )
+from controller.core.snapshot_phase import has_ended
 from controller.core.surroundings import Surroundings
 
 
@@ -51,9 +52,8 @@ def switch_state(
         return () if observed.state == "PAUSED" else (Pause(name),)
     if observed.state != "PAUSED":
         return ()
-    return _guard_start(
-        manifest, (Resume(name),), around
-    )  # its offsets may have gone before the pause
+    # Its offsets may have gone before the pause; a snapshot goes on where it was paused.
+    return _guard_start(manifest, (Resume(name),), around, keeps_snapshot=True)
 
 
 def _start(
@@ -73,7 +73,11 @@ def _start(
 
 
 def _guard_start(
-    manifest: ConnectorManifest, starts: tuple[Action, ...], around: Surroundings
+    manifest: ConnectorManifest,
+    starts: tuple[Action, ...],
+    around: Surroundings,
+    *,
+    keeps_snapshot: bool = False,
 ) -> tuple[Action, ...] | Wait | Stall:
     name = manifest.name
     if around.missing:
@@ -84,9 +88,11 @@ def _guard_start(
         return Wait(around.offsets.fault.reason, around.offsets.fault.message)
     if not around.protected:
         return starts
-    if around.offsets:
+    if around.offsets and (keeps_snapshot or has_ended(around.offsets)):
         return _guard_history(manifest, starts, around.filled)
-    return guard_shared(name, around.neighbours) or _guard_snapshot(name, starts, around.filled)
+    why = "its snapshot had not ended" if around.offsets else "it has no offsets"
+    shared = guard_shared(name, around.neighbours)
+    return shared or _guard_snapshot(name, starts, around.filled, why)
 
 
 def _unread(filled: frozenset[str] | Unknown | None) -> Wait | None:
@@ -98,9 +104,9 @@ def _unread(filled: frozenset[str] | Unknown | None) -> Wait | None:
 
 
 def _guard_snapshot(
-    name: str, starts: tuple[Action, ...], filled: frozenset[str] | Unknown | None
+    name: str, starts: tuple[Action, ...], filled: frozenset[str] | Unknown | None, why: str
 ) -> tuple[Action, ...] | Wait | Stall:
-    """Resume what has no offsets only while its topics are empty: it begins with a snapshot."""
+    """Resume what begins with a snapshot only while its topics are empty."""
     if not isinstance(filled, frozenset):
         return _unread(filled) or starts
     if not filled:
@@ -108,14 +114,14 @@ def _guard_snapshot(
     held = Act(
         starts,
         "Resume",
-        f"connector {name} has no offsets",
+        f"connector {name} is to start and {why}",
         risk=Risk.SNAPSHOT,
         consequence="it reads all tables again, and consumers get every row a second time",
     )
     return Stall(
         "SnapshotWouldStart",
-        f"connector {name} has no offsets, and {', '.join(sorted(filled))} hold records: resumed, "
-        f"{held.consequence}",
+        f"connector {name} is to start, {why}, and {', '.join(sorted(filled))} hold records: "
+        f"resumed, {held.consequence}",
         held=held,
     )
 

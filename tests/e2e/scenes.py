@@ -258,13 +258,8 @@ def wait_position(scene: Scene) -> None:
 
     What ends the task before that has it read all tables again, and rightly so.
     """
-
-    def committed() -> bool:
-        found = scene.worker.request("GET", f"/connectors/{CONNECTOR}/offsets")["offsets"]
-        return bool(found) and not found[0]["offset"].get("snapshot")
-
     scene.stack.postgres.insert_waiver("WMS", "one after the snapshot")
-    scene.wait(committed, "its position is committed", 90)
+    scene.wait(scene.has_position, "its position is committed", 90)
 
 
 def assert_one_snapshot(scene: Scene) -> None:

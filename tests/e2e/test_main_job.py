@@ -33,6 +33,7 @@ from tests.e2e.scenes import (
     settle,
     state_of,
     wait_no_row_lost,
+    wait_position,
 )
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
@@ -79,6 +80,7 @@ def test_a_config_changed_by_rest_is_repaired_with_one_write(main: Scene) -> Non
 
 
 def test_a_deleted_connector_comes_back_and_goes_on_from_its_offsets(main: Scene) -> None:
+    wait_position(main)
     log = log_of(main)
     main.worker.request("DELETE", f"/connectors/{CONNECTOR}")
     main.wait(lambda: "Resume" in log.actions(), "it is created again and resumed")

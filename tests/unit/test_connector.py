@@ -304,6 +304,18 @@ def test_without_offsets_it_is_resumed_only_into_empty_topics(state: str) -> Non
     assert stall(filled).reason == "SnapshotWouldStart"
 
 
+def test_a_start_in_the_midst_of_a_snapshot_begins_it_again_and_is_held() -> None:
+    midst = ({"partition": {"server": "wms"}, "offset": {"scn": "1", "snapshot": "INITIAL"}},)
+    around: dict[str, Any] = {"memory": OURS, "offsets": midst, "filled": frozenset({"wms"})}
+    stopped = stall(decided(observed=make.observed_connector(state="STOPPED"), **around))
+    assert stopped.reason == "SnapshotWouldStart"
+    assert "its snapshot had not ended" in stopped.message
+    assert stopped.held is not None
+    assert stopped.held.risk is Risk.SNAPSHOT
+    paused = decided(observed=make.observed_connector(state="PAUSED"), **around)
+    assert act(paused).actions == (Resume(NAME),)  # a paused task keeps its snapshot
+
+
 @pytest.mark.parametrize("state", ["STOPPED", "PAUSED"])
 def test_without_offsets_it_is_resumed_only_where_no_other_stage_is(state: str) -> None:
     seen = make.observed_connector(state=state)
