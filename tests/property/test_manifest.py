@@ -111,7 +111,6 @@ def test_what_is_rendered_reads_back_as_the_same_revision(stage: Stage, overlay:
     st.lists(st.one_of(topics(), sources()), min_size=1, max_size=8),
     st.sampled_from([MAIN, BRANCH]),
 )
-@settings(deadline=None)
 def test_any_good_set_reads_back_as_itself(documents: list[dict[str, Any]], stage: Stage) -> None:
     text = to_yaml(distinct(documents))
     first = read_manifests({"m.yaml": text}, stage=stage, overlay="local")
@@ -126,7 +125,6 @@ def test_any_good_set_reads_back_as_itself(documents: list[dict[str, Any]], stag
 
 
 @given(st.lists(topics(), min_size=2, max_size=6), st.randoms())
-@settings(deadline=None)
 def test_the_order_of_documents_and_files_means_nothing(
     documents: list[dict[str, Any]], random: Any
 ) -> None:
@@ -146,7 +144,6 @@ def test_the_order_of_documents_and_files_means_nothing(
 @example('"')
 @example("\N{GRINNING FACE}")
 @example("#")
-@settings(deadline=None)
 def test_any_printable_text_survives_being_rendered(text: str) -> None:
     spec = {"class": "org.apache.kafka.connect.file.FileStreamSourceConnector"}
     document = {
@@ -171,7 +168,6 @@ def with_spec(document: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str,
 
 
 @given(topics())
-@settings(deadline=None)
 def test_an_overlay_that_says_nothing_changes_nothing(document: dict[str, Any]) -> None:
     flat = read_manifests({"m.yaml": to_yaml([document])}, stage=MAIN, overlay="local")
     found = read_manifests(layered(document, with_spec(document, {})), stage=MAIN, overlay="local")
@@ -179,7 +175,6 @@ def test_an_overlay_that_says_nothing_changes_nothing(document: dict[str, Any]) 
 
 
 @given(topics())
-@settings(deadline=None)
 def test_an_overlay_that_repeats_base_changes_nothing(document: dict[str, Any]) -> None:
     flat = read_manifests({"m.yaml": to_yaml([document])}, stage=MAIN, overlay="local")
     found = read_manifests(layered(document, document), stage=MAIN, overlay="local")
@@ -187,7 +182,6 @@ def test_an_overlay_that_repeats_base_changes_nothing(document: dict[str, Any]) 
 
 
 @given(topics(), TOPIC_CONFIGS)
-@settings(deadline=None)
 def test_keys_of_the_overlay_win_and_the_others_stay(
     document: dict[str, Any], config: dict[str, str]
 ) -> None:
@@ -227,25 +221,22 @@ def read_hostile(files: Mapping[str, str]) -> None:
 
 
 @given(st.lists(TOKENS, max_size=80).map("".join))
-@settings(deadline=None, max_examples=250)
 def test_tokens_in_any_order_are_read_or_refused(text: str) -> None:
     read_hostile({"m.yaml": text})
 
 
 @given(st.text(max_size=200))
-@settings(deadline=None, max_examples=200)
 def test_any_text_is_read_or_refused(text: str) -> None:
     read_hostile({"m.yaml": text})
 
 
 @given(st.lists(TOKENS, min_size=1, max_size=4).map("".join), st.integers(20, 3_000))
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_repeated_is_read_or_refused_in_bounded_time(unit: str, times: int) -> None:
     read_hostile({"m.yaml": unit * times})
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=200)
 def test_a_good_manifest_with_a_piece_cut_or_put_in_is_read_or_refused(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from([POSTGRES, topic(), *REAL.values()]))
     at = data.draw(st.integers(0, len(text)))
@@ -264,7 +255,6 @@ VALUES = st.recursive(
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=200)
 def test_any_value_in_any_field_is_read_or_refused(data: st.DataObject) -> None:
     fields = {
         "Connector": "class tasksMax state topicPrefix tables config ignore manage suspend",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.action import AlterTopic, PutConfig, Remember, Restart, Resume, Stop
@@ -30,7 +30,6 @@ from tests import make
 
 KEY = connector_key(make.NAME)
 NOW = make.NOW
-LAW = settings(max_examples=120, deadline=None)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=8), below),
@@ -84,7 +83,6 @@ def standing(records: Mapping[str, Record], **changes: Any) -> Standing:
     return Standing(**{**values, **changes})
 
 
-@LAW
 @given(memories(), ACTS)
 def test_pace_never_holds_a_rotation_and_never_delays_what_is_no_repair(
     records: Mapping[str, Record], act: Act
@@ -96,7 +94,6 @@ def test_pace_never_holds_a_rotation_and_never_delays_what_is_no_repair(
         assert held.reason == "Contended"
 
 
-@LAW
 @given(memories(), ACTS, st.integers(1, 8))
 def test_what_is_let_through_had_room_and_was_seen_long_enough(
     records: Mapping[str, Record], act: Act, limit: int
@@ -114,7 +111,6 @@ def test_what_is_let_through_had_room_and_was_seen_long_enough(
         assert len(pace.bounces) < limit
 
 
-@LAW
 @given(memories(), ACTS, st.integers(1, 8))
 def test_each_act_that_is_drawn_counts_once_and_can_be_given_back(
     records: Mapping[str, Record], act: Act, limit: int
@@ -135,7 +131,6 @@ def test_each_act_that_is_drawn_counts_once_and_can_be_given_back(
     assert {k: r.value for k, r in after.items()} == {k: r.value for k, r in records.items()}
 
 
-@LAW
 @given(memories(), ACTS)
 def test_drift_that_is_remembered_stays_remembered_until_it_is_gone(
     records: Mapping[str, Record], act: Act
@@ -147,7 +142,6 @@ def test_drift_that_is_remembered_stays_remembered_until_it_is_gone(
     assert list(keep_drift(hold(act, again), again)) == []
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

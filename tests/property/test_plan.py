@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.action import (
@@ -61,7 +61,6 @@ from controller.core.track import Track, track_record
 from controller.core.world import World
 from tests import make
 
-LAW: Final = settings(max_examples=60, deadline=None)  # a busy machine breaks no law
 AWAY: Final = Unknown(make.AWAY)
 SECRETS: Final = ("first-password", "second-password", "typed-in-the-clear")
 V1: Final = make.version("v1")
@@ -259,7 +258,6 @@ def steps_with(planned: Plan, kinds: tuple[type[Action], ...]) -> list[Step]:
     ]
 
 
-@LAW
 @given(worlds())
 def test_what_is_unknown_is_never_acted_on(world: World) -> None:
     planned = plan(world)
@@ -279,7 +277,6 @@ def test_what_is_unknown_is_never_acted_on(world: World) -> None:
         assert not any("dbInfo" in repr(action) for action in named)
 
 
-@LAW
 @given(worlds(stored=AWAY))
 def test_without_a_store_nothing_but_files_is_written(world: World) -> None:
     kinds = (WriteSecretFiles, WriteReady)
@@ -287,7 +284,6 @@ def test_without_a_store_nothing_but_files_is_written(world: World) -> None:
     assert plan(world).memory == ()
 
 
-@LAW
 @given(worlds())
 def test_without_a_revision_nothing_but_own_things_is_written(world: World) -> None:
     planned = plan(replace(world, revision=None))
@@ -295,7 +291,6 @@ def test_without_a_revision_nothing_but_own_things_is_written(world: World) -> N
     assert not any(isinstance(action, ProbeLogin) for action in actions_of(planned))
 
 
-@LAW
 @given(worlds())
 def test_a_named_stage_takes_no_costly_step_that_nobody_accepted(world: World) -> None:
     for step in plan(world).steps:
@@ -303,7 +298,6 @@ def test_a_named_stage_takes_no_costly_step_that_nobody_accepted(world: World) -
             assert step.decision.risk not in COSTLY
 
 
-@LAW
 @given(worlds())
 def test_no_config_names_a_version_that_is_not_there_or_neither_proved_nor_in_use(
     world: World,
@@ -323,7 +317,6 @@ def test_no_config_names_a_version_that_is_not_there_or_neither_proved_nor_in_us
             assert isinstance(state, Proved) or version in used
 
 
-@LAW
 @given(worlds())
 def test_nothing_is_ever_lowered_on_a_topic(world: World) -> None:
     for action in actions_of(plan(world)):
@@ -336,7 +329,6 @@ def test_nothing_is_ever_lowered_on_a_topic(world: World) -> None:
             assert after >= int(before)
 
 
-@LAW
 @given(worlds())
 def test_a_connector_with_another_mark_is_never_written_to(world: World) -> None:
     theirs = {
@@ -349,7 +341,6 @@ def test_a_connector_with_another_mark_is_never_written_to(world: World) -> None
     assert not [step for step in steps_with(planned, CONNECTOR_ACTIONS) if step.key in theirs]
 
 
-@LAW
 @given(worlds(), st.sampled_from(["unreachable", "doubtful", None]), st.integers(0, 3))
 def test_a_login_is_stamped_before_it_is_tried_and_never_after_two_that_may_have_failed(
     world: World, outcome: str | None, failures: int
@@ -371,7 +362,6 @@ def test_a_login_is_stamped_before_it_is_tried_and_never_after_two_that_may_have
         assert bad_record(probe.version, probe.login.address) not in world.records
 
 
-@LAW
 @given(worlds(), st.randoms(use_true_random=False))
 def test_a_plan_does_not_depend_on_the_order_of_anything(world: World, dice: random.Random) -> None:
     def mixed(items: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -403,7 +393,6 @@ def test_a_plan_does_not_depend_on_the_order_of_anything(world: World, dice: ran
     assert plan(other) == plan(world)
 
 
-@LAW
 @given(worlds())
 def test_no_text_of_a_world_or_a_plan_holds_the_value_of_a_secret(world: World) -> None:
     planned = plan(world)
@@ -413,7 +402,6 @@ def test_no_text_of_a_world_or_a_plan_holds_the_value_of_a_secret(world: World) 
     assert not [word for word in SECRETS if word in stored]
 
 
-@LAW
 @given(worlds())
 def test_steps_come_in_order_and_each_resource_has_one(world: World) -> None:
     steps = plan(world).steps
@@ -515,7 +503,6 @@ class Applied:
         return len(actions) + len(planned.memory)
 
 
-@LAW
 @given(worlds(), st.lists(st.integers(0, 6), max_size=4))
 def test_applied_and_broken_off_anywhere_plans_become_quiet(
     world: World, breaks: list[int]
@@ -529,7 +516,6 @@ def test_applied_and_broken_off_anywhere_plans_become_quiet(
     assert now.cycle() == 0, (actions_of(plan(now.world)), plan(now.world).memory)
 
 
-@LAW
 @given(
     worlds(
         revision=make.revision((make.topic(), history), (make.connector_manifest(),)),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.accept import ACCEPTABLE, accept_record, action_id, used_record
@@ -47,7 +47,6 @@ from controller.core.world import World
 from tests import make
 from tests.property.test_plan import AWAY, DATA, HISTORY, V1, V2, worlds
 
-LAW: Final = settings(max_examples=80, deadline=None)
 FULL: Final = {make.NAME: frozenset({DATA})}
 WHOLE: Final = {make.NAME: frozenset({DATA, HISTORY})}
 ALONE: Final[Snapshot[Any]] = Snapshot(
@@ -198,13 +197,11 @@ def by_key(steps: tuple[Step, ...]) -> dict[ResourceKey, tuple[Action, ...]]:
     return {step.key: foreign(step.decision) for step in steps}
 
 
-@LAW
 @given(risky_worlds())
 def test_what_costs_something_is_never_done_unasked(world: World) -> None:
     assert list(costs(world)) == []
 
 
-@LAW
 @given(risky_worlds(), st.data())
 def test_a_word_lets_that_one_action_happen_and_no_other(world: World, data: st.DataObject) -> None:
     held = held_of(world)
@@ -219,7 +216,6 @@ def test_a_word_lets_that_one_action_happen_and_no_other(world: World, data: st.
     assert after[key] in ((), before[key], wanted)
 
 
-@LAW
 @given(risky_worlds(), st.sampled_from(["risk", "id", "used", "key"]))
 def test_a_word_for_anything_else_changes_nothing(world: World, wrong: str) -> None:
     before = by_key(plan(world).steps)
@@ -234,7 +230,6 @@ def test_a_word_for_anything_else_changes_nothing(world: World, wrong: str) -> N
         assert by_key(plan(with_records(world, wrongs[wrong])).steps) == before
 
 
-@LAW
 @given(risky_worlds())
 def test_what_is_never_done_is_not_done_though_everything_held_was_accepted(world: World) -> None:
     records: dict[str, Mapping[str, Json]] = {}
@@ -254,7 +249,6 @@ def test_what_is_never_done_is_not_done_though_everything_held_was_accepted(worl
             assert set(world.observed_connectors()) == set()
 
 
-@LAW
 @given(risky_worlds())
 def test_forgetting_it_all_only_makes_more_careful(world: World) -> None:
     word_of_all = tuple(
@@ -290,7 +284,6 @@ JUNK: Final[tuple[Mapping[str, Json], ...]] = (
 )
 
 
-@LAW
 @given(risky_worlds(), st.data())
 def test_memory_that_holds_nonsense_permits_nothing_more(world: World, data: st.DataObject) -> None:
     names = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from dashboards.alerts import ALERTS
 from dashboards.boards import BOARDS
 from dashboards.catalog import DEBEZIUM, all_series, debezium, source_task, worker
 from dashboards.panel import Panel
-from devstack.promtool import find_promtool, needed
 
 ROOT = FOLDER.parent
 PANELS = [
@@ -117,20 +115,3 @@ def test_the_worker_s_series_are_those_that_its_agent_makes() -> None:
     prefixes = [rule["name"].split("$")[0] for rule in rules["rules"]]
     made = (debezium(DEBEZIUM[0]), worker("task-count"), source_task("source-record-poll-total"))
     assert all(any(name.startswith(prefix) for prefix in prefixes) for name in made)
-
-
-def test_promtool_sees_every_rule_ring_and_stay_silent() -> None:
-    promtool = find_promtool()
-    if promtool is None and not needed():
-        pytest.skip("no promtool: `make setup` gets it where there is apt-get")
-    assert promtool is not None
-    for arguments in (["check", "rules", "rules.yml"], ["test", "rules", "rules_test.yml"]):
-        done = subprocess.run(
-            [promtool, *arguments],
-            cwd=FOLDER / "prometheus",
-            capture_output=True,
-            text=True,
-            timeout=240,  # 12 s of CPU, on a machine that others use too
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
