@@ -44,7 +44,7 @@ check: $(STAMP) ## format, lint, types, import contracts, unit and property test
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@mkdir -p build; ($(BIN)/mypy && $(BIN)/lint-imports --no-cache) > build/static.log 2>&1 & static=$$!; \
-	$(BIN)/python -m pytest tests/unit tests/property -q -n 2; tested=$$?; \
+	$(BIN)/python -m pytest tests/unit tests/property -q -n 3; tested=$$?; \
 	wait $$static || { cat build/static.log; exit 1; }; tail -n 1 build/static.log; exit $$tested
 
 bench: setup ## measure on the real stack beside a raw script; writes build/bench.json
