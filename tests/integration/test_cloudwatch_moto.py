@@ -21,7 +21,8 @@ def test_what_is_put_is_there_with_its_dimensions(aws_url: str) -> None:
     recorder = PrometheusRecorder(CollectorRegistry())
     for condition in ("Synced", "Ready", "Healthy"):
         recorder.condition_set("connector", "c", condition, "True", "Any")
-    recorder.lag_set(LagReport({"c": Lag(42.0, "", heartbeat_age=7.0)}), {"c"})
+    lags = {"c": Lag(42.0, "", heartbeat_age=7.0)}
+    recorder.lag_set(LagReport(lags, redo_left={"c": 9e4}), {"c"})
     recorder.restarts_set(3, {"c": (0, 0.0)})
     recorder.cycle_ended("ok", 0.1, AT)
     put_sender("main", client.put_metric_data)(Teller(recorder.registry, lambda: AT).tell(), AT)
