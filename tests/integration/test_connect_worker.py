@@ -31,6 +31,7 @@ from controller.core.model import (
 )
 from controller.core.stage import MARK_KEY
 from devstack.environment import wait_until
+from devstack.java import BRIEF
 from devstack.port import free_port
 from devstack.stack import Stack
 
@@ -451,7 +452,8 @@ def test_created_stopped_it_shows_the_offsets_of_its_predecessor_and_resumes(sce
 
 
 def test_a_booting_worker_never_says_that_a_connector_is_absent(stack: Stack) -> None:
-    worker = stack.add_worker("feat-boots", wait=False)
+    slow = {"WMS_CONNECT_JVM": " ".join(BRIEF)}  # so that each state of its start is seen
+    worker = stack.add_worker("feat-boots", wait=False, settings=slow)
     client = ConnectRest(worker.url, scrub=str)
     try:
         items: list[Any] = []

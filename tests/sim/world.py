@@ -226,8 +226,11 @@ class SimWorld:
         return self.secrets.put(self.path("dbInfo"), text)
 
     def edit(self, method: str, target: str, body: Any = None) -> int:
-        """Change a connector by REST, as somebody would."""
-        return self.connect.world.hand(method, target, body).status
+        """Change a connector by REST, as somebody would; the login of its validation is theirs."""
+        failed = self.database.failed.copy()
+        status = self.connect.world.hand(method, target, body).status
+        self.database.failed = failed
+        return status
 
     def replace_worker(self) -> None:
         """Have a new ECS task: an empty volume, and a worker that waits for it to be filled."""
