@@ -1,7 +1,7 @@
 """Seeded months in minutes: edits, faults and crashes at random, then peace.
 
 The claim is Eventually Stable Reconciliation: when edits and faults stop, the world becomes as
-declared and stays so. A seed is replayed by `SIM_SEEDS=1 pytest tests/sim/test_chaos.py -k 17`.
+declared and stays so. A seed is replayed by `pytest tests/sim/test_chaos.py -k main-13`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.sim.world import (
     SimWorld,
 )
 
-SEEDS: Final = range(30)
+SEEDS: Final = range(16)
 SEEDS_OF_ACCIDENTS: Final = (*range(10), 25, 44, 50, 76)  # the last four have found mistakes
 DOUBTS: Final = tuple(
     m for m in Mishap if m.name not in ("REFUSED", "FORGET_BEFORE", "FORGET_AFTER")

