@@ -32,6 +32,7 @@ from tests.e2e.scenes import (
     set_up,
     settle,
     state_of,
+    wait_position,
 )
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -72,6 +73,7 @@ def stages(stack: Stack) -> tuple[Scene, Scene]:
     for scene in (main, branch):
         scene.wait_running(LONG)
         scene.wait_converged(LONG)
+        wait_position(scene)  # what its first snapshot reads is not read again
     return main, branch
 
 
