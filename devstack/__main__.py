@@ -1,4 +1,4 @@
-"""`python -m devstack setup | record | demo | up [--bare]`."""
+"""`python -m devstack setup | promtool | record | demo | up [--bare]`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from devstack.starts import record_starts
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("setup", help="fetch the jars and promtool, find Java")
+    verbs.add_parser("setup", help="fetch the jars, find Java")
+    verbs.add_parser("promtool", help="get what tries the alert rules")
     verbs.add_parser("record", help="record how Java programs start, so that they start faster")
     verbs.add_parser("demo", help="run the main job, show it, end")
     up = verbs.add_parser("up", help="start the stack and stay until Ctrl-C")
@@ -35,6 +36,10 @@ def _arguments() -> argparse.Namespace:
 def _setup() -> int:
     print(f"java: {java_home()}")
     print(f"jars: {provide().folder}")
+    return 0
+
+
+def _promtool() -> int:
     print(f"promtool: {provide_promtool() or 'none here; the alert rules are not tried'}")
     return 0
 
@@ -120,6 +125,8 @@ def main() -> int:
     try:
         if arguments.verb == "setup":
             return _setup()
+        if arguments.verb == "promtool":
+            return _promtool()
         if arguments.verb == "record":
             return _until_told(lambda _stop: _record())
         if arguments.verb == "demo":

@@ -18,7 +18,7 @@ _SECONDS: Final = 120.0
 
 
 def find_promtool(cache: Path | None = None, path: str | None = None) -> Path | None:
-    """Answer None where `make setup` could not get it either."""
+    """Answer None where `make test` could not get it either."""
     found = shutil.which(NAME, path=path)
     kept = _kept(cache)
     if found is not None:

@@ -11,7 +11,7 @@ from devstack.promtool import find_promtool, needed
 def test_promtool_sees_every_rule_ring_and_stay_silent() -> None:
     promtool = find_promtool()
     if promtool is None and not needed():
-        pytest.skip("no promtool: `make setup` gets it where there is apt-get")
+        pytest.skip("no promtool: `make test` gets it where there is apt-get")
     assert promtool is not None
     for arguments in (["check", "rules", "rules.yml"], ["test", "rules", "rules_test.yml"]):
         done = subprocess.run(
