@@ -210,12 +210,7 @@ def _write_to_lost(play: Play) -> None:
     for comment in ("its topic is lost", "and it waits"):
         scene.stack.postgres.insert_revision("MMDL", comment=comment)
         play.expected[LOST] += 1
-        scene.wait(lambda: _misses_topic(scene), "the worker's log tells of the missing topic")
-
-
-def _misses_topic(scene: Scene) -> bool:
-    evidence = scene.resource(f"connector/{CONNECTOR}").get("evidence", [])
-    return "TopicMissing" in [one["failure"] for one in evidence]
+        scene.wait(scene.misses_topic, "the worker's log tells of the missing topic")
 
 
 def _stand_still(play: Play) -> None:

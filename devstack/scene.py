@@ -107,38 +107,41 @@ class Scene:
         found = (c for c in self.resource(name).get("conditions", []) if c["type"] == kind)
         return next(found, {})
 
-    def config(self) -> dict[str, str]:
-        """The connector's config; {} while it is not there."""
+    def _of_connector(self, part: str) -> dict[str, Any]:
+        """What Connect answers about the connector; {} while it answers nothing."""
         try:
-            found: dict[str, str] = self.worker.request("GET", f"/connectors/{CONNECTOR}/config")
+            found: dict[str, Any] = self.worker.request("GET", f"/connectors/{CONNECTOR}/{part}")
         except (URLError, OSError):
             return {}
         return found
 
-    def running(self) -> bool:
-        try:
-            said = self.worker.request("GET", f"/connectors/{CONNECTOR}/status")
-        except (URLError, OSError):
-            return False
-        tasks = [task["state"] for task in said["tasks"]]
-        return said["connector"]["state"] == "RUNNING" and tasks == ["RUNNING"]
-
-    def has_position(self) -> bool:
-        """Whether the connector committed a position that is past its snapshot."""
-        try:
-            said = self.worker.request("GET", f"/connectors/{CONNECTOR}/offsets")
-        except (URLError, OSError):
-            return False
-        found = [entry["offset"] for entry in said["offsets"]]
-        return bool(found) and not any(offset.get("snapshot") for offset in found)
+    def config(self) -> dict[str, str]:
+        """The connector's config; {} while it is not there."""
+        return self._of_connector("config")
 
     def state(self) -> str:
         """What Connect says of the connector; "" while it says nothing."""
-        try:
-            said = self.worker.request("GET", f"/connectors/{CONNECTOR}/status")
-        except (URLError, OSError):
-            return ""
-        return str(said["connector"]["state"])
+        said = self._of_connector("status")
+        return str(said["connector"]["state"]) if said else ""
+
+    def task_states(self) -> list[str]:
+        """What Connect says of its tasks; [] while it says nothing."""
+        return [task["state"] for task in self._of_connector("status").get("tasks", [])]
+
+    def running(self) -> bool:
+        said = self._of_connector("status")
+        tasks = [task["state"] for task in said.get("tasks", [])]
+        return tasks == ["RUNNING"] and said["connector"]["state"] == "RUNNING"
+
+    def has_position(self) -> bool:
+        """Whether the connector committed a position that is past its snapshot."""
+        found = [entry["offset"] for entry in self._of_connector("offsets").get("offsets", [])]
+        return bool(found) and not any(offset.get("snapshot") for offset in found)
+
+    def misses_topic(self) -> bool:
+        """Whether the worker's log told of a topic that its producer waits for."""
+        evidence = self.resource(f"connector/{CONNECTOR}").get("evidence", [])
+        return "TopicMissing" in [one["failure"] for one in evidence]
 
     def fail_as_it_starts(self) -> bool:
         """End the task's sessions while it starts, which is more than it can bear."""
@@ -147,10 +150,7 @@ class Scene:
         def failed() -> bool:
             with suppress(Error, OSError):
                 self.stack.postgres.end_sessions()
-            with suppress(URLError, OSError):
-                said = self.worker.request("GET", f"{path}/status")
-                return "FAILED" in [task["state"] for task in said["tasks"]]
-            return False
+            return "FAILED" in self.task_states()
 
         for _ in range(20):
             with suppress(URLError, OSError):

@@ -26,7 +26,6 @@ from devstack.process import Child
 from devstack.rows import read_rows
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
-from devstack.worker import Worker
 
 CANARY: Final = "canary-Pw-4711-do-not-print"
 BASE: Final = "wms.WMS.PLAN_BASE_WVR_TBL"
@@ -389,14 +388,6 @@ def put_config(scene: Scene, **changed: str) -> None:
     """As somebody does by REST who knows better; underscores stand for dots."""
     config = scene.config() | {key.replace("_", "."): value for key, value in changed.items()}
     scene.worker.request("PUT", f"/connectors/{CONNECTOR}/config", config)
-
-
-def state_of(worker: Worker) -> str:
-    try:
-        said = worker.request("GET", f"/connectors/{CONNECTOR}/status")
-    except (URLError, OSError):
-        return ""
-    return str(said["connector"]["state"])
 
 
 def delete_topic(stack: Stack, name: str) -> None:

@@ -31,7 +31,6 @@ from tests.e2e.scenes import (
     set_connector_key,
     set_up,
     settle,
-    state_of,
     wait_position,
 )
 
@@ -177,7 +176,7 @@ def _lose_offsets(scene: Scene) -> None:
     _rows_read[scene.stage] = _count_read(scene)
     scene.kill()
     _stop(scene)
-    assert wait_until(lambda: state_of(scene.worker) == "STOPPED", 20)
+    assert wait_until(lambda: scene.state() == "STOPPED", 20)
     scene.worker.request("DELETE", f"/connectors/{CONNECTOR}/offsets")
 
 
@@ -218,7 +217,7 @@ def _commit_during_snapshot(scene: Scene) -> None:
     resume = _declared_connector(scene, lambda d: d["spec"].update(suspend=True))
     next_cycles(scene, 1)
     _stop(scene)
-    assert wait_until(lambda: state_of(scene.worker) == "STOPPED", 20)
+    assert wait_until(lambda: scene.state() == "STOPPED", 20)
     scene.worker.request("DELETE", f"/connectors/{CONNECTOR}/offsets")
     put_config(scene, snapshot_delay_ms="600000")
     next_cycles(scene, 1)  # they see that no snapshot has ended
@@ -347,7 +346,7 @@ def _forget(scene: Scene) -> None:
 def _lose_memory(scene: Scene) -> None:
     _forget(scene)
     _stop(scene)
-    assert wait_until(lambda: state_of(scene.worker) == "STOPPED", 20)
+    assert wait_until(lambda: scene.state() == "STOPPED", 20)
     scene.start()
 
 
@@ -625,7 +624,7 @@ def test_all_tables_stand_still_behind_running_until_a_lost_topic_is_accepted(
     waiting = set[int]()
     for _ in range(2):  # the first makes the producer look, the second it waits with
         waiting.add(postgres.insert_revision("WMS"))
-        _until(main, lambda: _misses_topic(main), "the worker's log tells of it")
+        _until(main, main.misses_topic, "the worker's log tells of it")
     behind = postgres.insert_waiver("MMDL", "of another table")
     next_cycles(main, 3)
     assert main.running()
@@ -639,11 +638,6 @@ def test_all_tables_stand_still_behind_running_until_a_lost_topic_is_accepted(
 
 def _revisions(scene: Scene) -> set[int]:
     return {int(row.key["RVSN_ID"]) for row in scene.rows(SPARE, 0)}
-
-
-def _misses_topic(scene: Scene) -> bool:
-    evidence = scene.resource(CONNECTOR_KEY).get("evidence", [])
-    return "TopicMissing" in [one["failure"] for one in evidence]
 
 
 def play_on_main(main: Scene, accidents: tuple[Accident, ...]) -> None:

@@ -263,8 +263,7 @@ def _hangs_at_start(scene: Scene, relay: Relay) -> bool:
         scene.wait(lambda: relay.held > held, "a session is held")
     finally:
         relay.mute = False
-    path = f"/connectors/{CONNECTOR}/status"
-    return not wait_until(lambda: bool(scene.worker.request("GET", path)["tasks"]), 10)
+    return not wait_until(lambda: bool(scene.task_states()), 10)
 
 
 def test_a_start_that_hangs_behind_running_without_a_task_is_reached_by_one_stop_and_resume(

@@ -31,7 +31,6 @@ from tests.e2e.scenes import (
     refused_logins,
     set_connector_key,
     settle,
-    state_of,
     wait_no_row_lost,
     wait_position,
 )
@@ -105,7 +104,7 @@ def test_a_connector_stopped_by_hand_stays_so_until_a_hand_resumes_it(main: Scen
         lambda: main.resource(CONNECTOR_KEY).get("reason") == "StoppedByHand", "it is reported"
     )
     next_cycles(main, 3)
-    assert state_of(main.worker) == "STOPPED"
+    assert main.state() == "STOPPED"
     main.worker.request("PUT", f"/connectors/{CONNECTOR}/resume")
     settle(main)
 

@@ -25,7 +25,6 @@ from tests.e2e.scenes import (
     next_cycles,
     refused_logins,
     settle,
-    state_of,
     wait_no_row_lost,
     wait_position,
 )
@@ -45,14 +44,6 @@ def played() -> Iterator[Scene]:
 def scene(played: Scene) -> Scene:
     begin(played)
     return played
-
-
-def task_states(scene: Scene) -> list[str]:
-    try:
-        said = scene.worker.request("GET", f"/connectors/{CONNECTOR}/status")
-    except (URLError, OSError):
-        return []
-    return [task["state"] for task in said["tasks"]]
 
 
 def restart(scene: Scene) -> None:
@@ -107,10 +98,10 @@ def test_a_password_changed_without_the_secret_is_stopped_after_at_most_two_logi
     stack.postgres.end_sessions()
     with suppress(URLError, OSError):
         restart(scene)
-    scene.wait(lambda: state_of(scene.worker) == "STOPPED", "it is stopped", 60)
+    scene.wait(lambda: scene.state() == "STOPPED", "it is stopped", 60)
     next_cycles(scene, 25, 180)  # a loop would try again twice
     assert refused_logins(stack) - before <= 2 + OF_A_STOPPING_TASK
-    assert state_of(scene.worker) == "STOPPED"
+    assert scene.state() == "STOPPED"
     stack.aws.rotate_secret("wms/main/dbInfo", {"password": "changed-by-the-dba"})
     scene.wait_running(90)
     settle(scene, 90)
@@ -143,7 +134,7 @@ def _drop_the_slot(scene: Scene) -> None:
 
 
 def _assert_held_for_a_person(scene: Scene) -> None:
-    scene.wait(lambda: "FAILED" in task_states(scene), "the task fails", 90)
+    scene.wait(lambda: "FAILED" in scene.task_states(), "the task fails", 90)
     scene.wait(lambda: step(scene).get("decision") == "Stall", "it is held", 60)
     next_cycles(scene, 5)
     held = known(step(scene)["reason"])

@@ -26,7 +26,6 @@ from tests.e2e.scenes import (
     refused_logins,
     set_connector_key,
     settle,
-    state_of,
     wait_no_row_lost,
     wait_position,
 )
@@ -166,7 +165,7 @@ def test_sigterm_while_a_call_hangs_ends_soon(scene: Scene, method: str) -> None
         put_config(scene, poll_interval_ms=DRIFTED)
         assert proxy.held.wait(20), "a call hangs"
         _assert_ends_well(scene)
-    assert state_of(scene.worker) == "RUNNING"
+    assert scene.state() == "RUNNING"
     begin(scene)
     assert scene.config().get("poll.interval.ms") != DRIFTED
 

@@ -172,26 +172,23 @@ def test_a_real_postgresql_tells_of_slot_publication_and_wal(postgres: Postgres)
     assert set(_found(postgres, subject).values()) == {Verdict.FINE}
 
 
-def _found(postgres: Postgres, subject: Subject) -> dict[str, Verdict]:
-    asked = Login(
+def _login(postgres: Postgres, password: str) -> Login:
+    return Login(
         "postgresql",
         "127.0.0.1",
         postgres.port,
         postgres.dbname,
         user=Redacted(postgres.user),
-        password=Redacted(postgres.password),
+        password=Redacted(password),
     )
+
+
+def _found(postgres: Postgres, subject: Subject) -> dict[str, Verdict]:
+    asked = _login(postgres, postgres.password)
     return {f.check: f.verdict for f in judge(preflight().look(asked, subject), subject)}
 
 
 def test_a_login_that_a_real_postgresql_refuses_is_denied(postgres: Postgres) -> None:
-    wrong = Login(
-        "postgresql",
-        "127.0.0.1",
-        postgres.port,
-        postgres.dbname,
-        user=Redacted(postgres.user),
-        password=Redacted("never-was-it"),
-    )
+    wrong = _login(postgres, "never-was-it")
     with pytest.raises(Denied, match="28P01"):
         preflight().look(wrong, Subject("postgresql"))

@@ -205,6 +205,15 @@ class Accidents(Chaos):
     }
 
 
+def live_through(chaos: Chaos, controller: Controller, *, often: float, cycles: int) -> None:
+    for _ in range(25):
+        if chaos.dice.random() < often:
+            chaos.befall()
+        controller.run(chaos.dice.randint(1, cycles))
+        if chaos.done and chaos.done[-1] == "(a new process)":
+            controller.start()
+
+
 @pytest.mark.parametrize("seed", SEEDS_OF_ACCIDENTS)
 def test_through_any_accident_nothing_is_lost_that_nobody_accepted_and_a_person_ends_it(
     seed: int,
@@ -212,12 +221,7 @@ def test_through_any_accident_nothing_is_lost_that_nobody_accepted_and_a_person_
     chaos = Accidents(seed)
     world, controller = chaos.world, chaos.controller
     try:
-        for _ in range(25):
-            if chaos.dice.random() < 0.7:
-                chaos.befall()
-            controller.run(chaos.dice.randint(1, 3))
-            if chaos.done and chaos.done[-1] == "(a new process)":
-                controller.start()
+        live_through(chaos, controller, often=0.7, cycles=3)
         chaos.calm()
         for _ in range(20):
             if controller.run(10, until=controller.is_settled) < 10:
@@ -239,12 +243,7 @@ def test_after_any_history_the_world_becomes_as_declared_and_stays_so(
     world = chaos.world
     controller = Controller(world)
     try:
-        for _ in range(25):
-            if chaos.dice.random() < 0.6:
-                chaos.befall()
-            controller.run(chaos.dice.randint(1, 4))
-            if chaos.done and chaos.done[-1] == "(a new process)":
-                controller.start()
+        live_through(chaos, controller, often=0.6, cycles=4)
         chaos.end()
         controller.settle(200)
         controller.stay_quiet(3)
