@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,16 +77,17 @@ class ManifestFolder:
         settle: float = 0.3,
         commit: str | None = None,
         author: str | None = None,
+        wait: Callable[[float], object] | None = None,
     ) -> None:
         self._path = path
         self._settle = settle
         self._commit = commit
         self._author = author
+        self._wait = wait or threading.Event().wait
         self._seen: _Seen = None
 
     def read(self) -> Folder:
         self._seen = None  # when nothing else is learned, the next look is news
-        pause = threading.Event()
         before: Mapping[str, str] | None = None
         for _ in range(_ATTEMPTS):
             look, files = self._once()
@@ -96,7 +97,7 @@ class ManifestFolder:
                     MappingProxyType(files), look.commit, author=self._author_of(look, files)
                 )
             before = files
-            pause.wait(max(self._settle, _PAUSE))
+            self._wait(max(self._settle, _PAUSE))
         raise Unavailable("ManifestsChanging", f"{self._path} does not stop changing")
 
     def _author_of(self, look: _Look, files: Mapping[str, str]) -> str | None:

@@ -241,7 +241,7 @@ def test_clients_that_say_nothing_keep_nobody_waiting(server: Listener) -> None:
             stack.enter_context(socket.create_connection((HOST, server.port), timeout=10))
         start = monotonic()
         assert ask(server, "/healthz")[0].status == 200
-        assert monotonic() - start < 2
+        assert monotonic() - start < http.SECONDS / 2
 
 
 def test_one_that_trickles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,14 +252,14 @@ def test_one_that_trickles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> Non
         socket.create_connection((HOST, server.port), timeout=10) as talk,
     ):
         talk.sendall(b"GET /healthz HTTP/1.1\r\n")
-        for _ in range(100):  # a byte more often than any time-out between two bytes
+        for _ in range(600):  # a byte more often than any time-out between two bytes
             try:
                 talk.sendall(b"X")
             except OSError:
                 break
             pause.wait(0.05)
         else:
-            pytest.fail("it trickled for five seconds")
+            pytest.fail("it trickled for thirty seconds")
 
 
 def test_one_that_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +370,7 @@ def test_stop_is_quick_though_somebody_is_connected_and_frees_the_port() -> None
     with socket.create_connection((HOST, port), timeout=10) as idle:
         start = monotonic()
         server.stop()
-        assert monotonic() - start < 1
+        assert monotonic() - start < http.SECONDS / 2
         with suppress(ConnectionResetError):  # it may not even have been accepted yet
             assert idle.recv(1) == b""
     again = StatusServer(HOST, port, health=lambda: GOOD, ready=lambda: GOOD, status=dict)

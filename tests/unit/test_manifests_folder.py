@@ -3,11 +3,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -61,9 +58,9 @@ def test_a_folder_without_manifests_is_read_as_such(tmp_path: Path) -> None:
 
 def test_a_read_that_need_not_settle_does_not_wait(tmp_path: Path) -> None:
     folder(tmp_path, a="one")
-    begun = time.monotonic()
-    source(tmp_path).read()
-    assert time.monotonic() - begun < 0.25
+    waited: list[float] = []
+    ManifestFolder(tmp_path, settle=0, wait=waited.append).read()
+    assert waited == []
 
 
 # --- what is refused ----------------------------------------------------------------------
@@ -157,47 +154,36 @@ def test_files_that_are_links_into_a_hidden_folder_are_read(tmp_path: Path) -> N
     assert manifests.read().files == {"a.yaml": "new"}
 
 
-class Writer(threading.Thread):
-    """Writes pairs that belong together, one file after the other, until stopped or `ends`."""
+class Writer:
+    """Writes `pairs` of files that belong together, one file in each wait of the reader."""
 
-    def __init__(self, path: Path, gap: float, ends: float = 10.0) -> None:
-        super().__init__(daemon=True)
-        self._path, self._gap, self._ends = path, gap, ends
-        self._stop_it = threading.Event()
+    def __init__(self, path: Path, pairs: int) -> None:
+        self._path, self._left = path, 2 * pairs
+        self.waited: list[float] = []
 
-    def run(self) -> None:
-        until = time.monotonic() + self._ends
-        number = 0
-        while time.monotonic() < until and not self._stop_it.is_set():
-            number += 1
-            folder(self._path, a=f"{number}")
-            self._stop_it.wait(self._gap)
-            folder(self._path, b=f"{number}")
-            self._stop_it.wait(self._gap)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop_it.set()
-        self.join()
+    def __call__(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        if self._left:
+            self._left -= 1
+            name = "b" if self._left % 2 == 0 else "a"
+            folder(self._path, **{name: f"{self._left // 2}"})
 
 
 def test_a_folder_is_taken_only_once_it_stands_still(tmp_path: Path) -> None:
-    folder(tmp_path, a="0", b="0")
-    with Writer(tmp_path, gap=0.01, ends=0.5):
-        files = source(tmp_path, settle=0.3).read().files
-    assert files["a.yaml"] == files["b.yaml"]
+    folder(tmp_path, a="9", b="9")
+    writer = Writer(tmp_path, pairs=3)
+    files = ManifestFolder(tmp_path, settle=0.3, wait=writer).read().files
+    assert files == {"a.yaml": "0", "b.yaml": "0"}
+    assert writer.waited == [0.3] * 7
 
 
 def test_a_folder_that_never_stands_still_is_unavailable_in_bounded_time(tmp_path: Path) -> None:
-    folder(tmp_path, a="0", b="0")
-    begun = time.monotonic()
-    with Writer(tmp_path, gap=0.01), pytest.raises(Unavailable) as caught:
-        source(tmp_path, settle=0.05).read()
+    folder(tmp_path, a="999", b="999")
+    writer = Writer(tmp_path, pairs=500)
+    with pytest.raises(Unavailable) as caught:
+        ManifestFolder(tmp_path, settle=0.05, wait=writer).read()
     assert caught.value.reason == "ManifestsChanging"
-    assert time.monotonic() - begun < 5
+    assert sum(writer.waited) < 5
 
 
 # --- noticing changes ---------------------------------------------------------------------
