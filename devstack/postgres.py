@@ -7,8 +7,10 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -209,15 +211,17 @@ class Postgres:
         return self._login(_ADMIN, self._admin_password, dbname)
 
     def _login(self, user: str, password: str, dbname: str) -> pg8000.native.Connection:
-        return pg8000.native.Connection(
-            user=user,
-            password=password,
-            host=self.host,
-            port=self.port,
-            database=dbname,
-            timeout=20,
-            application_name="devstack",
-        )
+        with ExitStack() as stack:  # the driver leaves its own socket open when this fails
+            sock = stack.enter_context(socket.create_connection((self.host, self.port), 20))
+            connection = pg8000.native.Connection(
+                user=user,
+                password=password,
+                database=dbname,
+                sock=sock,
+                application_name="devstack",
+            )
+            stack.pop_all()
+            return connection
 
     def _answers(self) -> bool:
         try:

@@ -119,13 +119,15 @@ def treat(case: Case) -> Treatment:
     if ailment is None or ended:  # what an ended task said is no cause of the next one's absence
         return Treatment.RESTART if symptom is Symptom.NO_TASKS else Treatment.HOLD
     transient = ailment.row.kind is FailureKind.TRANSIENT
+    may_pass = transient or ailment.row.kind is FailureKind.UNKNOWN
     if ailment.row.kind is FailureKind.DATA_POSITION:
         return Treatment.HOLD
     if ailment.treatment is Treatment.STOP:
         stops = ailment.on_start_path or symptom is Symptom.FAILED
         return Treatment.STOP if stops else Treatment.HOLD
-    if symptom is Symptom.LOOPING and transient:
-        lasting = case.now - ailment.since >= LOOPS_AFTER
+    if symptom is Symptom.LOOPING and may_pass:
+        # Said once, it may be over: the snapshot that runs by now would be thrown away.
+        lasting = ailment.last - ailment.since >= LOOPS_AFTER
         helps = ailment.treatment is Treatment.RESTART
         return Treatment.RESTART if lasting and helps else Treatment.WAIT
     if symptom is Symptom.LOOPING:

@@ -11,6 +11,7 @@ from controller.core.model import ObservedSecret, SecretVersion, VersionKey
 from controller.core.probe import ProbeState, Proved, Refused
 from controller.core.stage import Stage
 
+_BEGINS = "${directory:"
 _DIRECTORY = re.compile(
     r"\$\{directory:(?P<root>/[^:}]*?)/(?P<path>[^:}]+)/(?P<version>[^/:}]+):(?P<field>[^}]+)\}"
 )
@@ -33,6 +34,8 @@ def named_fields(config: Mapping[str, str], root: str) -> Mapping[VersionKey, fr
     """Find the versions that an observed config names under our root, with the fields it reads."""
     found: dict[VersionKey, set[str]] = defaultdict(set)
     for value in config.values():
+        if _BEGINS not in value:  # most of them, each cycle
+            continue
         for match in _DIRECTORY.finditer(value):
             whole = f"{match['root']}/{match['path']}"
             if whole.startswith(f"{root}/"):

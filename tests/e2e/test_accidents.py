@@ -23,6 +23,7 @@ from devstack.stack import Stack
 from tests.e2e.scenes import (
     BASE,
     CONNECTOR_KEY,
+    Relay,
     delete_topic,
     edit,
     keys_in_topic,
@@ -48,7 +49,8 @@ GROWN: Final = "wms.MMDL.PLAN_WVR_RVSN_TBL"
 QUIET: Final = "wms.MMDL.PLAN_BASE_WVR_TBL"
 SPARE: Final = "wms.WMS.PLAN_WVR_RVSN_TBL"
 HISTORY: Final = "wms.schema-changes"
-LIMITS: Final = ("retention.ms", "min.insync.replicas")
+COPIES: Final = "min.insync.replicas"
+LIMITS: Final = ("retention.ms", COPIES)
 MARK: Final = "x-wms.managed-by"
 POLL: Final = "poll.interval.ms"
 _AGAIN: Final = ("TablesChanged", "SnapshotWouldStart")  # held as snapshot
@@ -63,7 +65,7 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def stages(stack: Stack) -> tuple[Scene, Scene]:
+def stages(stack: Stack) -> Iterator[tuple[Scene, Scene]]:
     """`main` and a branch, both at work, beside another cluster; all of it ends with the stack."""
     main, branch = set_up(stack, "main"), set_up(stack, BRANCH)
     for scene in (main, branch):
@@ -73,7 +75,9 @@ def stages(stack: Stack) -> tuple[Scene, Scene]:
         scene.wait_running(LONG)
         scene.wait_converged(LONG)
         wait_position(scene)  # what its first snapshot reads is not read again
-    return main, branch
+    with Relay(stack.postgres.port) as relay:
+        _other_port.append(relay.port)
+        yield main, branch
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def _lower_retention(scene: Scene) -> Undo:
 
 def _keep_more(scene: Scene) -> None:
     scene.set_topic_config(QUIET, "retention.ms", "2000000000")
-    scene.set_topic_config(QUIET, "min.insync.replicas", "2")
+    scene.set_topic_config(QUIET, COPIES, "2")
 
 
 def _keeps_less_again(scene: Scene) -> bool:
@@ -136,6 +140,18 @@ def _compact(scene: Scene) -> None:
 
 def _add_partitions(scene: Scene) -> None:
     _declare(scene, {"partitions": 5}, GROWN)  # for good: nobody can take them away
+
+
+def _keep_fewer_copies(scene: Scene) -> Undo:
+    """What waits for two copies would wait for one only."""
+    undo = _declare_copies(scene, 2)
+    _until(scene, lambda: _setting(scene, COPIES, GROWN) == "2", "it waits for two copies")
+    _declare_copies(scene, 1)
+    return undo
+
+
+def _declare_copies(scene: Scene, count: int) -> Undo:
+    return _declare(scene, {"partitions": _partitions(scene), "config": {COPIES: count}}, GROWN)
 
 
 def _partitions(scene: Scene) -> int:
@@ -243,16 +259,23 @@ def _tables(scene: Scene) -> int:
     return len(scene.config().get("table.include.list", "").split(","))
 
 
+_other_port: Final[list[int]] = []  # where the same database answers as well
+
+
 def _move_database(scene: Scene) -> Undo:
-    path = f"wms/{scene.stage}/dbInfo"
-    scene.stack.aws.rotate_secret(path, {"host": "localhost"})
-    return lambda: scene.stack.aws.rotate_secret(path, {"host": "127.0.0.1"})
+    return _lead_to_database(scene, host="localhost", port=str(_other_port[-1]))
+
+
+def _lead_to_database(scene: Scene, **where: str) -> Undo:
+    path, info = f"wms/{scene.stage}/dbInfo", scene.stack.postgres.db_info()
+    scene.stack.aws.rotate_secret(path, where)
+    return lambda: scene.stack.aws.rotate_secret(path, {name: info[name] for name in where})
 
 
 def _make_anew_elsewhere(scene: Scene) -> Undo:
     """It is deleted and created again, with the offsets that it had."""
     scene.kill()
-    undo = _move_database(scene)
+    undo = _lead_to_database(scene, host="localhost")
     scene.worker.request("DELETE", f"/connectors/{CONNECTOR}")
     scene.start()
     return undo
@@ -302,7 +325,7 @@ def _declare_other_cluster(scene: Scene) -> Undo:
 
 
 def _declare_cluster(scene: Scene, cluster: str) -> Undo:
-    return edit(scene, POLICY, lambda all_: all_[0]["spec"].update(kafkaClusterId=cluster))
+    return _set_policy(scene, kafkaClusterId=cluster)
 
 
 def _elsewhere(scene: Scene) -> Broker:
@@ -351,7 +374,7 @@ def _lose_memory(scene: Scene) -> None:
 
 
 SETTINGS: Final = "settings of topics would be changed"
-LOSSES: Final = "topics are deleted"
+LOSSES: Final = "topics are deleted or keep fewer copies"
 ACCIDENTS: Final = (  # of those of one day, what lasts or needs peace comes first
     Accident(
         "a commit raises partitions",
@@ -404,6 +427,16 @@ ACCIDENTS: Final = (  # of those of one day, what lasts or needs peace comes fir
         day=LOSSES,
     ),
     Accident(
+        "a commit has records acknowledged with fewer copies",
+        _keep_fewer_copies,
+        f"topic/{GROWN}",
+        "AcceptanceRequired",
+        (COPIES, "may be acknowledged with fewer copies and be lost with one"),
+        lambda scene: _setting(scene, COPIES, GROWN) == "1",
+        "data-loss",
+        day=LOSSES,
+    ),
+    Accident(
         "a captured topic is deleted, and would be made again empty",
         _delete_captured,
         f"topic/{BASE}",
@@ -433,12 +466,15 @@ ACCIDENTS: Final = (  # of those of one day, what lasts or needs peace comes fir
         "snapshot",
     ),
     Accident(
-        "the secret leads to another database host",
+        "the secret leads to another database host and port",
         _move_database,
         CONNECTOR_KEY,
         "AcceptanceRequired",
-        ("database.hostname: another database is read", "offsets of this one mean nothing"),
-        lambda scene: scene.config().get("database.hostname") == "localhost",
+        (
+            "database.hostname, database.port: another database is read",
+            "offsets of this one mean nothing",
+        ),
+        lambda scene: scene.config().get("database.port") == str(_other_port[-1]),
         "data-loss",
     ),
     Accident(
@@ -611,12 +647,55 @@ def test_what_keeps_the_offsets_is_restored_at_once_and_needs_nobody(
     _until(main, lambda: _setting(main, "cleanup.policy", offsets) == "compact", "they are kept")
 
 
+def test_what_the_policy_says_to_recreate_is_made_again_at_once_but_never_a_history(
+    stages: tuple[Scene, Scene],
+) -> None:
+    main, _ = stages
+    _at_peace(main)
+    undo = _set_policy(main, lostTopics="recreate")
+    delete_topic(main.stack, SPARE)
+    _until(main, lambda: SPARE in main.stack.topics(), "it is made again")
+    _delete_history(main)
+    told = ("was there and is gone", "find out who deleted it")
+    _wait_told(main, f"topic/{HISTORY}", "TopicLost", told)
+    next_cycles(main, 1)
+    assert HISTORY not in main.stack.topics()
+    assert _accept(main, f"topic/{HISTORY}", "data-loss")
+    _until(main, lambda: HISTORY in main.stack.topics(), "it is accepted")
+    undo()
+    main.wait_converged(LONG)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["main", BRANCH])
+def test_sql_is_run_only_once_the_policy_lists_it(stages: tuple[Scene, Scene], which: int) -> None:
+    scene, query = stages[which], "heartbeat.action.query"
+    _at_peace(scene)
+    with ExitStack() as undone:
+        undone.callback(set_connector_key(scene, query, "SELECT 4711"))
+        _until(scene, lambda: bool(_refused(scene)), "the revision is refused")
+        assert all(words in _refused(scene) for words in ("connector.yaml:", query, "allowedSql"))
+        next_cycles(scene, 1)
+        assert query not in scene.config()
+        undone.callback(_set_policy(scene, allowedSql=["SELECT 4711"]))
+        _until(scene, lambda: scene.config().get(query) == "SELECT 4711", "it is listed")
+        scene.wait_running(LONG)
+    mend(scene)
+    assert query not in scene.config()
+
+
+def _refused(scene: Scene) -> str:
+    return str((scene.status().get("refusedRevision") or {}).get("message", ""))
+
+
+def _set_policy(scene: Scene, **spec: Any) -> Undo:
+    return edit(scene, POLICY, lambda documents: documents[0]["spec"].update(spec))
+
+
 def test_all_tables_stand_still_behind_running_until_a_lost_topic_is_accepted(
     stages: tuple[Scene, Scene],
 ) -> None:
     main, _ = stages
-    if not (main.running() and main.status().get("converged")):
-        mend(main)  # a test before this one failed
+    _at_peace(main)
     postgres = main.stack.postgres
     delete_topic(main.stack, SPARE)
     told = ("was there and is gone", f"all tables of {CONNECTOR} stand still behind RUNNING")
@@ -670,14 +749,18 @@ def play_on_branch(branch: Scene, accidents: tuple[Accident, ...]) -> None:
 @contextmanager
 def _caused(scene: Scene, accidents: Iterable[Accident]) -> Iterator[None]:
     """What somebody did, from a stage at peace; it is undone in the end."""
-    if not (scene.running() and scene.status().get("converged")):
-        mend(scene)  # a test before this one failed
+    _at_peace(scene)
     with ExitStack() as undone:
         for accident in accidents:
             undo = accident.cause(scene)
             if undo is not None:
                 undone.callback(undo)
         yield
+
+
+def _at_peace(scene: Scene) -> None:
+    if not (scene.running() and scene.status().get("converged")):
+        mend(scene)  # a test before this one failed
 
 
 def _wait_held(scene: Scene, accidents: Collection[Accident]) -> None:

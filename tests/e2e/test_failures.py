@@ -6,10 +6,8 @@ Each says how often anything was restarted and how often anybody logged in.
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, Self
@@ -24,6 +22,7 @@ from tests.e2e.ailing import ORACLE, falls_ill, health, is_well, oracle_at
 from tests.e2e.scenes import (
     CANARY,
     LogView,
+    Relay,
     a_scene,
     begin,
     delete_topic,
@@ -42,57 +41,6 @@ STATUS: Final = "mgmt.connect.wms-connector-main.status"
 
 
 # --- around the stage ---------------------------------------------------------------------------
-
-
-class Relay:
-    """Stands before the database; while mute it takes calls, and those are never answered."""
-
-    def __init__(self, port: int) -> None:
-        self._target = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._held: list[socket.socket] = []
-        self.port = int(self._listener.getsockname()[1])
-        self.mute = False
-
-    @property
-    def held(self) -> int:
-        return len(self._held)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._listen, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for one in (self._listener, *self._held):
-            one.close()
-
-    def _listen(self) -> None:
-        with suppress(OSError):  # closed
-            while True:
-                client, _ = self._listener.accept()
-                serve = self._hold if self.mute else self._forward
-                threading.Thread(target=serve, args=(client,), daemon=True).start()
-
-    def _hold(self, client: socket.socket) -> None:
-        if client.recv(8):  # it asks for TLS; one that only looks who listens asks nothing
-            client.sendall(b"N")
-            self._held.append(client)
-
-    def _forward(self, client: socket.socket) -> None:
-        with client, suppress(OSError), socket.create_connection(self._target) as server:
-            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-            back.start()
-            _pump(client, server)
-            back.join()
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
-    for one in (source, target):
-        with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
 
 
 class Metadata:

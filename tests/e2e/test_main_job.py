@@ -42,6 +42,8 @@ BRANCH = "e2e-branch"
 @pytest.fixture(scope="module")
 def played(stack: Stack) -> Iterator[Scene]:
     with a_scene(stack, "main") as scene:
+        begin(scene)
+        wait_position(scene)  # whichever test is first, it cuts no snapshot short
         yield scene
 
 

@@ -1,7 +1,7 @@
 """Every effect of every piece of work meets every fate, and the end is the same.
 
-Each run takes every other effect, the even or the odd ones. A failure tells the work, the number of
-the effect, and its fate.
+Each run takes every third effect, from the first, second or third on. A failure tells the work, the
+number of the effect, and its fate.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def begin(work: str, stage: Stage) -> tuple[SimWorld, Controller]:
 
 
 def draw_effects(work: str, stage: Stage) -> range:
-    """Number every other effect of a piece of work that nothing befalls."""
+    """Number every third effect of a piece of work that nothing befalls."""
     world, controller = begin(work, stage)
     before = len(world.effects)
     controller.settle()
     controller.run(3)
-    return range(random.randrange(2), len(world.effects) - before, 2)  # noqa: S311 - no secret
+    return range(random.randrange(3), len(world.effects) - before, 3)  # noqa: S311 - no secret
 
 
 def run_until_settled(controller: Controller) -> None:

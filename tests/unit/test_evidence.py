@@ -55,6 +55,18 @@ def test_a_line_is_of_the_connector_that_the_worker_names(
     assert connector_of(line(message, context=context, thread=thread)) == expected
 
 
+def test_a_task_that_is_told_to_stop_during_its_snapshot_has_not_failed() -> None:
+    """As Debezium 3.6.1 says it when a config is written meanwhile."""
+    cut = "java.lang.InterruptedException: Interrupted while snapshotting table WMS.PLAN"
+    said = (
+        f"Error during snapshot\njava.util.concurrent.ExecutionException: {cut}\nCaused by: {cut}",
+        "Snapshot was interrupted before completion",
+        "Snapshot was not completed successfully , it will be re-executed upon connector restart",
+        f"Producer failure\nio.debezium.DebeziumException: {cut}\nCaused by: {cut}",
+    )
+    assert telling(book(*map(line, said)).of("waivers")) is None
+
+
 def test_lines_of_one_diagnosis_are_kept_as_first_last_and_count() -> None:
     found = book(*(line(at=NOW + n * 10) for n in range(-5, 1))).of("waivers")
     assert len(found) == 1

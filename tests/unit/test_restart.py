@@ -93,6 +93,19 @@ def test_what_still_tries_by_itself_is_left_alone(identity: str) -> None:
     assert isinstance(decide_restart(case(identity, "RUNNING")), Converged)
 
 
+@pytest.mark.parametrize(("first", "newest", "restarted"), [
+    (30, 0, False), (HOUR, HOUR - 60, False), (400, 0, True),
+])  # fmt: skip
+@pytest.mark.parametrize("identity", ["SnapshotFailed", "FlushFailed", "StoppedLate"])
+def test_what_may_be_over_is_restarted_only_while_it_is_said_again_and_again(
+    identity: str, first: float, newest: float, restarted: bool
+) -> None:
+    """A restart throws away the snapshot that a task which tries again has begun meanwhile."""
+    told = ailment(identity, AilmentSource.EVIDENCE, since=NOW - first, last=NOW - newest)
+    found = decide_restart(case(None, "RUNNING", ailment=told))
+    assert isinstance(found, Act) is (restarted and not told.noise)
+
+
 def test_a_loop_that_must_read_its_secrets_again_is_reached_behind_running() -> None:
     loop = case("SecretUnresolved", "RUNNING")
     assert way(decide_restart(loop)) == Restart(make.NAME, only_failed=False)

@@ -280,6 +280,14 @@ AFTERMATH: Final = (
         ),
         tries=1,
     ),
+    Failure(  # said alike of one that was told to stop and of one that failed
+        "SnapshotCutShort", UNSURE, TRANSIENT, RESTART, NOISE, NOBODY,
+        "A snapshot did not reach its end: its task was told to stop, or an error stands beside "
+        "this line. It begins anew with the next start.",
+        "Look for an error just before it; without one, nothing.",
+        texts=("snapshot was not completed successfully",),
+        tries=1,
+    ),
 )
 
 # What is only said around a cause. They are read when nothing else was recognised.
@@ -318,10 +326,7 @@ WRAPPERS: Final = (
         "SnapshotFailed", UNSURE, UNCLEAR, RESTART, STOPPED, OPERATOR,
         "The snapshot of a table failed; why is not in the text.",
         "Look for the cause in the worker's log.",
-        texts=(
-            "snapshotting of table…failed", "error during snapshot",
-            "snapshot was not completed successfully",
-        ),
+        texts=("snapshotting of table…failed", "error during snapshot"),
         tries=2,
         wrapper=True,
     ),
