@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_FIRST_PAUSE, _LAST_PAUSE, _RARER = 0.05, 0.3, 1.2
 
 
 class StackError(Exception):
@@ -25,12 +26,18 @@ def inherited() -> dict[str, str]:
     return {name: value for name, value in variables().items() if not name.startswith(dropped)}
 
 
-def wait_until(claim: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
-    """False when the claim did not hold within the time."""
+def wait_until(claim: Callable[[], bool], seconds: float, every: float | None = None) -> bool:
+    """False when the claim did not hold within the time.
+
+    Unless `every` says otherwise, it looks less and less often: each look is work for whoever is
+    asked, and a machine that is asked twenty times a second gets to the rest later.
+    """
     deadline = time.monotonic() + seconds
-    pause = threading.Event()
+    pause, waiting = _FIRST_PAUSE if every is None else every, threading.Event()
     while not claim():
         if time.monotonic() >= deadline:
             return False
-        pause.wait(every)
+        waiting.wait(pause)
+        if every is None:
+            pause = min(pause * _RARER, _LAST_PAUSE)
     return True

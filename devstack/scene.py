@@ -186,7 +186,12 @@ class Scene:
     # --- waiting ----------------------------------------------------------------------------
 
     def wait(
-        self, claim: Callable[[], bool], what: str, seconds: float = 30.0, *, every: float = 0.05
+        self,
+        claim: Callable[[], bool],
+        what: str,
+        seconds: float = 30.0,
+        *,
+        every: float | None = None,
     ) -> float:
         """How long it took until the claim held; a StackError says what it waited for."""
         start = time.monotonic()

@@ -33,7 +33,7 @@ def falls_ill(scene: Scene, *reasons: str, name: str = CONNECTOR, seconds: float
         found = health(scene, name)
         return found.get("status") != "True" and found.get("reason") in reasons
 
-    if not wait_until(ill, seconds, every=0.05):
+    if not wait_until(ill, seconds):
         raise AssertionError(f"{health(scene, name)} is not {reasons}")
     return health(scene, name)
 

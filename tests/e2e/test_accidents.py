@@ -37,7 +37,6 @@ from tests.e2e.scenes import (
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 LONG: Final = 90.0
-PAUSE: Final = 0.1  # between two looks, each of which may be a client of its own
 BRANCH: Final = "e2e-accidents"
 NEIGHBOURS: Final = {"main": "val", BRANCH: "production"}
 ELSEWHERE: Final = "another-cluster"
@@ -143,15 +142,15 @@ def _add_partitions(scene: Scene) -> None:
 
 
 def _keep_fewer_copies(scene: Scene) -> Undo:
-    """What waits for two copies would wait for one only."""
-    undo = _declare_copies(scene, 2)
-    _until(scene, lambda: _setting(scene, COPIES, GROWN) == "2", "it waits for two copies")
-    _declare_copies(scene, 1)
-    return undo
-
-
-def _declare_copies(scene: Scene, count: int) -> Undo:
-    return _declare(scene, {"partitions": _partitions(scene), "config": {COPIES: count}}, GROWN)
+    """A commit names a setting that was nobody's, and asks for less than is there."""
+    unnamed = {"replicationFactor": 1, "minInsyncReplicas": None}
+    with ExitStack() as undo:
+        undo.callback(_set_policy(scene, defaults=unnamed))
+        scene.set_topic_config(GROWN, COPIES, "2")
+        next_cycles(scene, 2)  # they see that it is not declared, and leave it
+        spec = {"partitions": _partitions(scene), "config": {COPIES: 1}}
+        undo.callback(_declare(scene, spec, GROWN))
+        return undo.pop_all().close
 
 
 def _partitions(scene: Scene) -> int:
@@ -776,7 +775,7 @@ def _wait_held(scene: Scene, accidents: Collection[Accident]) -> None:
 
 
 def _until(scene: Scene, claim: Callable[[], bool], what: str) -> None:
-    scene.wait(claim, what, LONG, every=PAUSE)
+    scene.wait(claim, what, LONG)
 
 
 def _named(scene: Scene, resource: str) -> str:
@@ -793,7 +792,7 @@ def _wait_told(scene: Scene, resource: str, reason: str, told: tuple[str, ...]) 
         said = str(found.get("message", ""))
         return found.get("reason") == reason and all(words in said for words in told)
 
-    assert wait_until(is_told, LONG, PAUSE), f"{name} is not {reason} with {told}: {found}"
+    assert wait_until(is_told, LONG), f"{name} is not {reason} with {told}: {found}"
     return str(found["message"])
 
 
@@ -825,7 +824,7 @@ def mend(scene: Scene) -> set[str]:
     seen: dict[str, str] = {}
     for _ in range(4):
         at = int(scene.status().get("cycle", 0))
-        wait_until(lambda at=at: _is_well(scene, at) or bool(_held(scene, seen)), LONG, PAUSE)  # type: ignore[misc]
+        wait_until(lambda at=at: _is_well(scene, at) or bool(_held(scene, seen)), LONG)  # type: ignore[misc]
         held = _held(scene, seen)
         if not held:
             break

@@ -21,7 +21,17 @@ from controller.description import describe
 from tests.fakes.connect import REBALANCE
 from tests.make import NAME
 from tests.sim.judge import Judge
-from tests.sim.world import AWAY, DATA, HEARTBEAT, HISTORY, Controller, Effect, Mishap, SimWorld
+from tests.sim.world import (
+    AWAY,
+    DATA,
+    HEARTBEAT,
+    HISTORY,
+    Controller,
+    Effect,
+    Mishap,
+    SimWorld,
+    seeds,
+)
 
 KEY = connector_key(NAME)
 PACE = {"repair_delay": 30.0, "repairs_per_hour": 6}
@@ -239,7 +249,7 @@ ACTS = ("PutConfig", "CreateConnector", "Pause", "AlterTopic")
     ),
     budget=st.integers(min_value=1, max_value=6),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=len(seeds(6)), deadline=None)
 def test_whatever_a_rival_does_no_hour_has_more_repairs_than_the_budget(
     edits: list[tuple[str, float]], budget: int
 ) -> None:

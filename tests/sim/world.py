@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from hypothesis import settings
+
 from controller.apply import Applier
 from controller.core.action import CreateConnector, PutConfig
 from controller.core.faults import (
@@ -68,6 +70,11 @@ DATA: Final = "wms.APP.ORDERS"
 HISTORY: Final = "wms.schema-changes"
 HEARTBEAT: Final = "__debezium-heartbeat.wms"
 _REFERENCE: Final = re.compile(r"\$\{directory:" + ROOT + r"/([^:}]+)/([^/:}]+):([^}]+)\}")
+
+
+def seeds(count: int) -> range:
+    """So many histories at random, and fifty times as many with `--hypothesis-profile=deep`."""
+    return range(count * settings.default.max_examples // 40)
 
 
 class Mishap(StrEnum):
