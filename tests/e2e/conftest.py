@@ -7,7 +7,7 @@ import pytest
 from devstack.stack import Stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """A local stack of these tests' own, without any worker: they stop and start its parts."""
     with Stack((), ready=False) as running:

@@ -32,6 +32,7 @@ from tests.e2e.scenes import (
     refused_logins,
     settle,
     wait_no_row_lost,
+    wait_position,
 )
 from tests.fakes.oracle import RefusingOracle
 
@@ -106,6 +107,7 @@ def scene(played: Scene) -> Scene:
     if played.controller is None:
         played.start()
         played.wait_running(120)  # of all that starts here, the worker takes longest
+        wait_position(played)  # whichever test is first, it meets no snapshot
     begin(played)
     return played
 
