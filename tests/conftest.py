@@ -24,9 +24,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         faulthandler.dump_traceback_later(LONGEST_RUN, exit=True)
 
 
+# Long files first, so that no process ends with a long one alone; without a stack what needs none.
+_ORDER: Final = ("e2e", "sim", "infra", "integration", "contract")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that no process ends with a long one alone."""
-    items.sort(key=lambda item: "e2e" not in item.path.parts)
+    items.sort(key=lambda item: [folder not in item.path.parts for folder in _ORDER])
 
 
 def pytest_sessionfinish() -> None:

@@ -80,7 +80,7 @@ def assert_no_secret(scene: Scene) -> None:
 
 
 def _hurry(documents: list[Any]) -> None:
-    documents[0]["spec"]["intervals"] = {"cycle": "1s", "secrets": "1s", "listing": "1s"}
+    documents[0]["spec"]["intervals"] = {"cycle": "1s", "secrets": "2s", "listing": "1s"}
 
 
 def end_controller(scene: Scene) -> None:
