@@ -7,7 +7,8 @@ JARS := $(VENV)/.jars
 STAGE ?= main
 # Hundreds of short processes start in the tests; none should compile what another one has compiled.
 unexport PYTHONDONTWRITEBYTECODE
-STACK_TESTS := tests --ignore=tests/unit --ignore=tests/property -q
+# The images have a command of their own, which CI runs beside the tests: they take minutes from nothing.
+STACK_TESTS := tests --ignore=tests/unit --ignore=tests/property --ignore=tests/e2e/test_images.py -q
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-find-links --no-emit-index-url
 CONFIG ?= infra_cdk/examples/config.json
 
@@ -56,6 +57,7 @@ synth: $(STAMP) ## write STAGE's CloudFormation into build/cdk.out/STAGE; CONFIG
 
 images: setup ## build both images, run them, prove what is claimed of them; writes build/images.json
 	@$(BIN)/python -m devstack.images
+	@$(BIN)/python -m pytest tests/e2e/test_images.py -q
 
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format --quiet .

@@ -595,6 +595,12 @@ def test_a_pull_request_lints_the_workflows_with_both() -> None:
     assert '"$(go env GOPATH)/bin/actionlint"' in text
 
 
+def test_a_pull_request_tests_everything_and_builds_the_images() -> None:
+    text = (ROOT / ".github" / "workflows" / "check.yml").read_text()
+    for command in ("make test", "make images"):
+        assert re.search(rf"^\s*- run: {command}$", text, re.MULTILINE)
+
+
 def deploy_steps() -> list[Mapping[str, Any]]:
     return list(steps(ROOT / ".github" / "workflows" / "deploy.yml"))
 
