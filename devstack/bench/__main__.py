@@ -36,7 +36,7 @@ class Part:
 PARTS: Final = {  # a thousand topics come last: they make the broker slower for what follows
     "repair": Part(measure_repairs, 30, 6),
     "topic": Part(measure_topic_repair, 10, 3),
-    "warning": Part(measure_warning, 5, 2),
+    "warning": Part(measure_warning, 3, 2),
     "start": Part(measure_start, 7, 2),
     "cycles": Part(measure_cycles, 20, 5),
     "offline": Part(measure_offline, 7, 2),
