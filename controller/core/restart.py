@@ -53,6 +53,7 @@ class Case:
     unreachable: tuple[str, str] | None = None  # reason and message: a start would fail again
     busy: str | None = None  # why its config comes first
     released: bool = False  # a person wants it tried once more
+    in_snapshot: bool = False  # or not known to be past it
     stop: Act | None = None  # how its logins are stopped
 
     @property
@@ -106,10 +107,16 @@ def decide_restart(case: Case) -> Decision:
     if treatment is Treatment.RESTART:
         return _restart(case, _limit(case))
     if symptom is not Symptom.FAILED:
-        return Converged("NotRestarted", "a restart would not help")
+        return Converged("NotRestarted", _tell_left(case))
     if case.released or _changed_since(case):
         return _restart(case, None)
     return Stall(case.failure_id, explain_held(case))
+
+
+def _tell_left(case: Case) -> str:
+    if case.ailment is None or case.ailment.treatment is not Treatment.RESTART:
+        return "a restart would not help"
+    return f"it may be over; restarted once it has lasted {LOOPS_AFTER / 60:.0f} minutes"
 
 
 def treat(case: Case) -> Treatment:
@@ -126,8 +133,9 @@ def treat(case: Case) -> Treatment:
         stops = ailment.on_start_path or symptom is Symptom.FAILED
         return Treatment.STOP if stops else Treatment.HOLD
     if symptom is Symptom.LOOPING and may_pass:
-        # Said once, it may be over: the snapshot that runs by now would be thrown away.
-        lasting = ailment.last - ailment.since >= LOOPS_AFTER
+        # In a snapshot nothing else tells that it is over, and a restart throws the snapshot away.
+        until = ailment.last if case.in_snapshot else case.now
+        lasting = until - ailment.since >= LOOPS_AFTER
         helps = ailment.treatment is Treatment.RESTART
         return Treatment.RESTART if lasting and helps else Treatment.WAIT
     if symptom is Symptom.LOOPING:

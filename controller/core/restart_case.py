@@ -18,6 +18,7 @@ from controller.core.pace import bounces
 from controller.core.resolve import LoginNeed, Resolution
 from controller.core.restart import QUIET, Case, decide_restart
 from controller.core.restart_memory import keep_tries
+from controller.core.snapshot_phase import Phase, phase_of
 from controller.core.tries import (
     MOST,
     WINDOW,
@@ -55,6 +56,7 @@ def case_of(
     if ailment is not None and ailment.source is AilmentSource.EVIDENCE and ailment.last <= bounced:
         ailment = None  # told of a task that was ended since
     acting = isinstance(decided, Act)
+    phase = phase_of(manifest, observed, world.offsets.get(name), world.records)
     return Case(
         name=name,
         generation=manifest.generation,
@@ -67,6 +69,7 @@ def case_of(
         unreachable=_unreachable(name, world),
         busy=_busy(name, decided),
         released=release_record(name) in world.records,
+        in_snapshot=phase not in (Phase.NONE, Phase.DONE),
         stop=None if acting else _stop(manifest, ailment, bounced, world),
     )
 

@@ -93,17 +93,19 @@ def test_what_still_tries_by_itself_is_left_alone(identity: str) -> None:
     assert isinstance(decide_restart(case(identity, "RUNNING")), Converged)
 
 
-@pytest.mark.parametrize(("first", "newest", "restarted"), [
-    (30, 0, False), (HOUR, HOUR - 60, False), (400, 0, True),
+@pytest.mark.parametrize(("first", "newest", "in_snapshot", "restarted"), [
+    (30, 0, False, False), (400, 0, False, True), (HOUR, HOUR - 60, False, True),
+    (30, 0, True, False), (400, 0, True, True), (HOUR, HOUR - 60, True, False),
 ])  # fmt: skip
 @pytest.mark.parametrize("identity", ["SnapshotFailed", "FlushFailed", "StoppedLate"])
-def test_what_may_be_over_is_restarted_only_while_it_is_said_again_and_again(
-    identity: str, first: float, newest: float, restarted: bool
+def test_what_may_be_over_is_restarted_once_it_lasts_and_in_a_snapshot_while_it_is_said(
+    identity: str, first: float, newest: float, *, in_snapshot: bool, restarted: bool
 ) -> None:
     """A restart throws away the snapshot that a task which tries again has begun meanwhile."""
     told = ailment(identity, AilmentSource.EVIDENCE, since=NOW - first, last=NOW - newest)
-    found = decide_restart(case(None, "RUNNING", ailment=told))
+    found = decide_restart(case(None, "RUNNING", ailment=told, in_snapshot=in_snapshot))
     assert isinstance(found, Act) is (restarted and not told.noise)
+    assert isinstance(found, Act) or told.noise or "may be over" in found.message
 
 
 def test_a_loop_that_must_read_its_secrets_again_is_reached_behind_running() -> None:
