@@ -38,7 +38,7 @@ up: setup ## start the local stack with the controller and stay
 test: setup check ## all tests, unit to end to end
 	@$(BIN)/python -m devstack promtool
 	@$(BIN)/python -m devstack record
-	@$(BIN)/python -m pytest $(STACK_TESTS) -n 3 --dist loadfile --no-loadscope-reorder --durations=10 || { \
+	@$(BIN)/python -m pytest $(STACK_TESTS) -n 4 --dist loadfile --no-loadscope-reorder --durations=10 || { \
 	echo "what failed is run once more, alone: a busy machine fails once, a bug fails twice"; \
 	$(BIN)/python -m pytest $(STACK_TESTS) --last-failed --last-failed-no-failures none; }
 
