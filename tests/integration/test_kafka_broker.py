@@ -231,7 +231,7 @@ def test_a_thousand_topics_are_observed_in_two_requests(guarded: GuardedBroker) 
     assert wait_until(lambda: set(names) <= set(hand.list_topics(timeout=5).topics), 20)
     requests: list[str] = []
     config = client_config(guarded.plain, KafkaSecurity(), "test", scrub=str)
-    client = KafkaAdmin(config, scrub=str, on_request=requests.append)
+    client = KafkaAdmin(config, scrub=str, on_request=requests.append, read_seconds=60.0)
     client.observe(names)
     requests.clear()
     snapshot = client.observe(names)
