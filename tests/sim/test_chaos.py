@@ -1,7 +1,7 @@
 """Seeded months in minutes: edits, faults and crashes at random, then peace.
 
 The claim is Eventually Stable Reconciliation: when edits and faults stop, the world becomes as
-declared and stays so. A seed is replayed by `pytest tests/sim/test_chaos.py -k main-13`.
+declared and stays so. A seed is replayed by `pytest tests/sim/test_chaos.py -k main-3`.
 """
 
 from __future__ import annotations

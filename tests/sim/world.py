@@ -74,7 +74,7 @@ _REFERENCE: Final = re.compile(r"\$\{directory:" + ROOT + r"/([^:}]+)/([^/:}]+):
 
 def seeds(count: int) -> range:
     """So many histories at random, and fifty times as many with `--hypothesis-profile=deep`."""
-    return range(count * settings().max_examples // 40)
+    return range(count * settings().max_examples // settings.get_profile("brief").max_examples)
 
 
 class Mishap(StrEnum):

@@ -355,7 +355,7 @@ def watch(config: Callable[[], dict[str, Any] | None]) -> ConnectStatusWatch:
 
 
 @pytest.mark.parametrize("config", [plain, lambda: None], ids=["closed port", "none known"])
-def test_a_watch_without_a_broker_waits_and_stops_within_a_second(
+def test_a_watch_without_a_broker_waits_and_stops_soon(
     config: Callable[[], dict[str, Any] | None], capfd: pytest.CaptureFixture[str]
 ) -> None:
     following = watch(config)
