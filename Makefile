@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-JARS := $(VENV)/.jars
 STAGE ?= main
 # Hundreds of short processes start in the tests; none should compile what another one has compiled.
 unexport PYTHONDONTWRITEBYTECODE

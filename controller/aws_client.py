@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ def make_later(
 
     def make() -> Any:
         import boto3
+        import botocore.session
         from botocore.config import Config
 
         config = Config(
@@ -28,7 +30,17 @@ def make_later(
             user_agent_extra="wms-connector-controller",
             **(options or {}),
         )
-        session: Any = boto3.session.Session(region_name=region)
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _data_loader())
+        session: Any = boto3.session.Session(botocore_session=core, region_name=region)
         return session.client(service, endpoint_url=endpoint_url, config=config)
 
     return make
+
+
+@functools.cache
+def _data_loader() -> Any:
+    """Keeps what AWS's services look like: each session would read it from its files again."""
+    import botocore.session
+
+    return botocore.session.get_session().get_component("data_loader")

@@ -52,7 +52,7 @@ class Aws:
         if self.alive:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        argv = (sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(self.port))
+        argv = (sys.executable, "-m", "devstack.aws_server", str(self.port))
         self._child = self._nursery.start("aws", Command(argv, base_env(), self._folder))
         self._child.wait_ready(lambda: listens(self.port), _SECONDS)
 

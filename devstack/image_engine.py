@@ -5,27 +5,29 @@ from __future__ import annotations
 import functools
 import json
 import os
+import secrets
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from devstack.environment import REPOSITORY, StackError, inherited, variables
+from devstack.image_bases import (
+    BUILD_SECONDS,
+    BUNDLE,
+    DOCKERFILE,
+    PULL_SECONDS,
+    bootstrap,
+    choose_bases,
+    describe_bases,
+)
+from devstack.shell import SHORT_SECONDS, answers, call, require, stream
 
-DOCKERFILE: Final = REPOSITORY / "Dockerfile"
-_BUILD_SECONDS: Final = 1800.0
-_PULL_SECONDS: Final = 120.0
-_SHORT_SECONDS: Final = 300.0
-_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-_PACKAGES: Final = {
-    "DEBIAN": ("ca-certificates",),
-    "PYTHON": ("ca-certificates", "python3", "python3-venv"),
-}
-_AS_NAMED: Final = "as the Dockerfile names them, by digest"
+# Where a build finds the machine's certificates: a secret of the build is in no layer.
+_CERTIFICATES: Final = "/run/secrets/ca"
 # Root sees to the mounts, then becomes the image's user for good: no capability, no way back, and
 # a root file system that cannot be written whatever its modes say. Chroot isolation proves none.
 _SEALED: Final = Path(__file__).with_name("sealed.sh")
@@ -79,67 +81,15 @@ class Engine(Protocol):
 
 def find_engine(work: Path) -> Engine:
     """Docker is asked whether its daemon answers; buildah is installed where that can be done."""
-    if shutil.which("docker") and _answers(("docker", "info", "--format", "{{.ServerVersion}}")):
-        return Docker()
+    if shutil.which("docker") and answers(("docker", "info", "--format", "{{.ServerVersion}}")):
+        return Docker(work)
     if os.geteuid() != 0:
         raise StackError(
             "images need docker with its daemon running, or root for buildah: start docker, "
             "or run `sudo make images`"
         )
-    missing = [name for name in ("buildah", "debootstrap") if shutil.which(name) is None]
-    if missing:
-        _install(missing)
+    require("buildah")
     return Buildah(work)
-
-
-def _install(names: Sequence[str]) -> None:
-    if shutil.which("apt-get") is None:
-        raise StackError(
-            f"no docker daemon answers and {' and '.join(names)} cannot be installed by apt-get "
-            "here: install them, or start docker"
-        )
-    print(f"images: installing {' and '.join(names)} with apt-get", file=sys.stderr, flush=True)
-    env = variables() | {"DEBIAN_FRONTEND": "noninteractive"}
-    call(("apt-get", "update", "--quiet=2"), _SHORT_SECONDS, env)
-    install = ("apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", *names)
-    call(install, _SHORT_SECONDS, env)
-
-
-def _answers(argv: Sequence[str]) -> bool:
-    try:
-        done = subprocess.run(argv, capture_output=True, timeout=20, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
-
-
-def call(
-    argv: Sequence[str],
-    seconds: float,
-    env: Mapping[str, str] | None = None,
-    log: Path | None = None,
-) -> str:
-    """Answer what it prints; raise with the end of its output when it fails."""
-    try:
-        done = subprocess.run(
-            argv,
-            env=dict(env) if env is not None else None,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise StackError(f"{' '.join(argv[:3])} ... took more than {seconds:.0f} s") from None
-    if log is not None:
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
-    if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
-        where = f" (all of it: {log})" if log else ""
-        raise StackError(f"{' '.join(argv[:4])} ... failed with {done.returncode}{where}:\n{tail}")
-    return done.stdout
 
 
 def _read_config(image: Mapping[str, Any]) -> ImageConfig:
@@ -153,49 +103,83 @@ def _read_config(image: Mapping[str, Any]) -> ImageConfig:
     )
 
 
-@contextmanager
-def _stream(argv: Sequence[str]) -> Iterator[Any]:
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        yield process.stdout
-        process.communicate()
-    if process.returncode != 0:
-        raise StackError(f"{' '.join(argv[:3])} ... failed with {process.returncode}")
+def _build_options(bases: Mapping[str, str], target: str, tag: str) -> list[str]:
+    """Answer what docker and buildah call alike."""
+    options = ["--network", "host", "--file", str(DOCKERFILE), "--target", target, "--tag", tag]
+    for which, reference in bases.items():
+        options += ["--build-arg", f"{which}={reference}"]
+    if BUNDLE.is_file():
+        options += ["--secret", f"id=ca,src={BUNDLE}", "--build-arg", f"CA_BUNDLE={_CERTIFICATES}"]
+    return [*options, str(REPOSITORY)]
 
 
 # --- docker -------------------------------------------------------------------------------------
 
 
 class Docker:
-    """Bases are the ones that the Dockerfile names by digest."""
+    """Needs BuildKit: docker's own builder since 23, and there to be asked for since 18.09."""
 
-    bases = _AS_NAMED
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self._label = f"wms-connector={secrets.token_hex(8)}"
+        self._env = inherited() | {"DOCKER_BUILDKIT": "1"}
+        self.name = f"docker {self._run('version', '--format', '{{.Server.Version}}')}"
 
-    def __init__(self) -> None:
-        version = call(("docker", "version", "--format", "{{.Server.Version}}"), 60.0)
-        self.name = f"docker {version.strip()}"
-        self._containers: list[str] = []
+    @functools.cached_property
+    def _bases(self) -> Mapping[str, str]:
+        return choose_bases(self._pull, self._make_base, root=os.geteuid() == 0)
+
+    @property
+    def bases(self) -> str:
+        return describe_bases(self._bases)
+
+    def _pull(self, reference: str) -> bool:
+        if self._has(reference):
+            return True
+        try:
+            self._run("pull", "--quiet", reference, seconds=PULL_SECONDS)
+        except StackError:
+            return False
+        return True
+
+    def _has(self, image: str) -> bool:
+        return answers(("docker", "image", "inspect", image))
+
+    def _make_base(self, which: str, name: str) -> str:
+        if self._has(name):
+            return name
+        archive = self._work / f"base-{which.lower()}.tar"
+        try:
+            with bootstrap(which, self._work) as folder:
+                tar = ("tar", "--create", "--numeric-owner", "--file", str(archive))
+                call((*tar, "--directory", str(folder), "."), SHORT_SECONDS)
+            self._run("import", str(archive), name)
+        finally:
+            archive.unlink(missing_ok=True)
+        return name
 
     def build(self, target: str) -> str:
         tag = f"wms-connector/{target}:local"
-        argv = ("docker", "build", "--file", str(DOCKERFILE), "--target", target, "--tag", tag)
-        call((*argv, str(REPOSITORY)), _BUILD_SECONDS)
-        return call(("docker", "image", "inspect", "--format", "{{.Id}}", tag), 60.0).strip()
+        argv = ("docker", "build", *_build_options(self._bases, target, tag))
+        call(argv, BUILD_SECONDS, self._env, self._work / f"build-{target}.log")
+        return self._run("image", "inspect", "--format", "{{.Id}}", tag)
 
     def config(self, image: str) -> ImageConfig:
-        [told] = json.loads(call(("docker", "image", "inspect", image), 60.0))
+        [told] = json.loads(self._run("image", "inspect", image))
         return _read_config(told["Config"])
 
     @contextmanager
     def files(self, image: str) -> Iterator[Any]:
-        container = call(("docker", "create", image), 60.0).strip()
-        self._containers.append(container)
-        with _stream(("docker", "export", container)) as stream:
-            yield stream
+        container = self._run("create", "--label", self._label, image)
+        with stream(("docker", "export", container)) as exported:
+            yield exported
 
     def argv(self, run: Run) -> list[str]:
-        # The stack is on this machine's loopback, and so is what it must reach there.
-        argv = ["docker", "run", "--rm", "--init", "--network", "host", "--read-only"]
-        argv += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+        # The stack is on this machine's loopback, and so is what it must reach there. With memory
+        # shared among containers /dev/shm would be a folder to write to.
+        argv = ["docker", "run", "--rm", "--init", "--network", "host", "--ipc", "none"]
+        argv += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+        argv += ["--label", self._label]
         for path, folder in run.volumes.items():
             argv += ["--volume", f"{folder}:{path}"]
         for path, folder in run.read_only.items():
@@ -207,8 +191,12 @@ class Docker:
         return [*argv, run.image, *run.entrypoint[1:], *run.command]
 
     def close(self) -> None:
-        for container in self._containers:
-            subprocess.run(("docker", "rm", "--force", container), capture_output=True, check=False)
+        left = self._run("ps", "--all", "--quiet", "--filter", f"label={self._label}").split()
+        if left:
+            self._run("rm", "--force", "--volumes", *left)
+
+    def _run(self, *arguments: str, seconds: float = SHORT_SECONDS) -> str:
+        return call(("docker", *arguments), seconds, self._env).strip()
 
 
 # --- buildah ------------------------------------------------------------------------------------
@@ -235,58 +223,34 @@ class Buildah:
 
     @functools.cached_property
     def _bases(self) -> Mapping[str, str]:
-        """Name each base's image; where no registry answers, one made of Debian's packages."""
-        named = dict(_named_bases())
-        if all(self._pull(reference) for reference in named.values()):
-            return named
-        return {which: self._make_base(which, packages) for which, packages in _PACKAGES.items()}
+        return choose_bases(self._pull, self._make_base, root=os.geteuid() == 0)
 
     @property
     def bases(self) -> str:
-        if set(self._bases.values()) == set(dict(_named_bases()).values()):
-            return _AS_NAMED
-        return (
-            "made here of Debian's packages by debootstrap, in place of those that the Dockerfile "
-            "names by digest: no registry answers"
-        )
+        return describe_bases(self._bases)
 
     def _pull(self, reference: str) -> bool:
         try:
-            self._run("pull", "--quiet", "--policy", "missing", reference, seconds=_PULL_SECONDS)
+            self._run("pull", "--quiet", "--policy", "missing", reference, seconds=PULL_SECONDS)
         except StackError:
             return False
         return True
 
-    def _make_base(self, which: str, packages: Sequence[str]) -> str:
-        name = f"localhost/wms-base-{which.lower()}:bookworm"
+    def _make_base(self, which: str, name: str) -> str:
         if self._run("images", "--quiet", "--filter", f"reference={name}"):
             return name
-        folder = self._work / f"base-{which.lower()}"
-        try:
-            options = ("--variant=minbase", f"--include={','.join(packages)}", "bookworm")
-            call(("debootstrap", *options, str(folder)), _BUILD_SECONDS)
+        with bootstrap(which, self._work) as folder:
             container = self._run("from", "scratch")
             self._containers.append(container)
             self._run("add", "--quiet", container, str(folder), "/")
             self._run("commit", "--quiet", container, name)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         return name
 
     def build(self, target: str) -> str:
         tag = f"localhost/wms-connector-{target}:local"
-        argv = [*self._buildah, "build", "--layers", "--network", "host", "--pull-never"]
-        for which, reference in self._bases.items():
-            argv += ["--build-arg", f"{which}={reference}"]
-        if _BUNDLE.is_file():  # where a proxy signs, its certificate is among the machine's
-            argv += [
-                "--volume",
-                f"{_BUNDLE}:/machine.crt:ro",
-                "--build-arg",
-                "CA_BUNDLE=/machine.crt",
-            ]
-        argv += ["--file", str(DOCKERFILE), "--target", target, "--tag", tag, str(REPOSITORY)]
-        call(argv, _BUILD_SECONDS, self._env, self._work / f"build-{target}.log")
+        options = _build_options(self._bases, target, tag)
+        argv = (*self._buildah, "build", "--layers", "--pull-never", *options)
+        call(argv, BUILD_SECONDS, self._env, self._work / f"build-{target}.log")
         return self._run("inspect", "--type", "image", "--format", "{{.FromImageID}}", tag)
 
     def config(self, image: str) -> ImageConfig:
@@ -296,8 +260,8 @@ class Buildah:
     @contextmanager
     def files(self, image: str) -> Iterator[Any]:
         argv = ("tar", "--create", "--numeric-owner", "--directory", str(self._root(image)), ".")
-        with _stream(argv) as stream:
-            yield stream
+        with stream(argv) as archived:
+            yield archived
 
     def argv(self, run: Run) -> list[str]:
         config = self.config(run.image)
@@ -320,7 +284,7 @@ class Buildah:
             subprocess.run(argv, capture_output=True, check=False)
         self._containers.clear()
 
-    def _run(self, *arguments: str, seconds: float = _SHORT_SECONDS) -> str:
+    def _run(self, *arguments: str, seconds: float = SHORT_SECONDS) -> str:
         return call((*self._buildah, *arguments), seconds, self._env).strip()
 
 
@@ -334,13 +298,6 @@ def _overlays(work: Path) -> bool:
     options = f"lowerdir={lower},upperdir={upper},workdir={private}"
     mount = ("mount", "-t", "overlay", "overlay", "-o", options, str(merged))
     try:
-        return _answers(("unshare", "--mount", *mount))
+        return answers(("unshare", "--mount", *mount))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _named_bases() -> Iterator[tuple[str, str]]:
-    for line in DOCKERFILE.read_text(encoding="utf-8").splitlines():
-        name, _, reference = line.removeprefix("ARG ").partition("=")
-        if line.startswith("ARG ") and name in _PACKAGES and reference:
-            yield name, reference

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from devstack.environment import REPOSITORY, StackError, wait_until
-from devstack.image_engine import Engine, Run, call, find_engine
+from devstack.image_engine import Engine, Run, find_engine
 from devstack.image_proof import USER, VOLUMES, inspect, shorten
 from devstack.port import LOOPBACK, free_port
 from devstack.process import Child, Command, base_env
 from devstack.rows import read_rows
 from devstack.scene import CONNECTOR
+from devstack.shell import call
 from devstack.stack import Stack
 from infra_cdk import container as task
 

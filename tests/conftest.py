@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 from collections.abc import Iterator
 from typing import Final
 
@@ -32,6 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [folder not in item.path.parts for folder in _ORDER])
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: no collector need look through it again and again."""
+    gc.freeze()
+
+
 def pytest_sessionfinish() -> None:
     faulthandler.cancel_dump_traceback_later()
 
@@ -46,13 +52,10 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[str]:
     """One AWS mock server in this process, for what needs no worker."""
-    from moto.server import ThreadedMotoServer
+    from devstack.aws_server import serve_aws
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serve_aws() as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from typing import Any
 
@@ -14,6 +15,7 @@ from devstack.port import free_port
 REGION = "us-east-1"
 
 
+@functools.cache
 def aws_client(service: str, url: str) -> Any:
     import boto3
 

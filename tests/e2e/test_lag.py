@@ -36,6 +36,15 @@ def scene(stack: Stack) -> Iterator[Scene]:
         yield played
 
 
+@pytest.fixture(scope="module", autouse=True)
+def told(scene: Scene) -> set[str]:
+    """Every series while the worker lives that read the snapshot: its rows count for no other."""
+    scene.wait(lambda: scraped(scene, "wms_jmx_up") == 1, "the JMX agent's page", 90)
+    ours = page(scene, "/metrics", "WMS_METRICS_PORT")[1]
+    with urlopen(scene.env["WMS_JMX_URL"], timeout=10) as answer:
+        return {*_families(ours), *_families(answer.read().decode())}
+
+
 def _look_often(documents: list[Any]) -> None:
     documents[0]["spec"]["intervals"]["lag"] = "2s"
     documents[0]["spec"]["readSourceTimestamps"] = True
@@ -85,12 +94,8 @@ def test_a_pipeline_that_idles_stays_close_behind_all_the_while(scene: Scene) ->
     assert len(looked) > 10, "it was looked at again and again"
 
 
-def test_every_series_that_a_panel_or_a_rule_names_is_there(scene: Scene) -> None:
+def test_every_series_that_a_panel_or_a_rule_names_is_there(told: set[str]) -> None:
     """Ours and the worker's by a scrape; what only Oracle's connector has, by its own beans."""
-    scene.wait(lambda: scraped(scene, "wms_jmx_up") == 1, "the JMX agent's page", 90)
-    ours = page(scene, "/metrics", "WMS_METRICS_PORT")[1]
-    with urlopen(scene.env["WMS_JMX_URL"], timeout=10) as answer:
-        told = {*_families(ours), *_families(answer.read().decode())}
     common, oracles = _attributes("debezium-connector-common"), _attributes(ORACLE_PLUGIN)
     named = catalog.all_series() - {catalog.TARGET}
     assert named - told - {catalog.debezium(one) for one in oracles - common} == set()

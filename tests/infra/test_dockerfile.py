@@ -120,6 +120,14 @@ def test_nothing_is_fetched_but_what_a_lock_names(target: str) -> None:
         assert stage.of("ADD") == []
 
 
+def test_certificates_of_a_proxy_are_a_secret_of_the_build_and_in_no_layer() -> None:
+    for stage in BUILD_STAGES.values():
+        for words in stage.of("RUN"):
+            if "$CA_BUNDLE" in " ".join(words):
+                assert words[0] == "--mount=type=secret,id=ca"
+        assert not any("CA_BUNDLE" in " ".join(words) for words in stage.of("ENV"))
+
+
 def versions(lock: str) -> dict[str, tuple[str, frozenset[str]]]:
     text = (ROOT / lock).read_text().replace("\\\n", " ")
     found = {}

@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from controller.core.stage import NAMED, Stage
+from devstack.aws_server import serve_aws
 from infra_cdk.environment_config import (
     ENVIRONMENT_CONFIGS,
     FARGATE_SIZES,
@@ -209,17 +209,14 @@ def test_a_config_prints_no_secret() -> None:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Any]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield boto3.client(
-        "secretsmanager",
-        region_name="us-east-1",
-        endpoint_url=f"http://{host}:{port}",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    server.stop()
+    with serve_aws() as url:
+        yield boto3.client(
+            "secretsmanager",
+            region_name="us-east-1",
+            endpoint_url=url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
 
 
 PATHS = ("wms/val/thing", "wms/default/thing")

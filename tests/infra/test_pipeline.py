@@ -14,9 +14,9 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 from controller.core.stage import Stage, stage_of_branch
+from devstack.aws_server import serve_aws
 from infra_cdk.jars import debezium_version
 from infra_cdk.pipeline import (
     SOURCES,
@@ -44,11 +44,8 @@ def stack(name: str, repository: str, branch: str) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serve_aws() as url:
+        yield url
 
 
 def client(moto: str, service: str) -> Any:

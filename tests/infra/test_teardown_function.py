@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
-from moto.server import ThreadedMotoServer
 
+from devstack.aws_server import serve_aws
 from infra_cdk.teardown_function.handler import Outside, put_answer, respond
 
 BUCKET = "wms-feat-x-manifests-111122223333"
@@ -56,11 +56,8 @@ class Ecs:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serve_aws() as url:
+        yield url
 
 
 def client(moto: str, service: str) -> Any:

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from controller.adapters.secrets import SecretsManager, client_factory
 from controller.core.faults import Denied, Fault, Transient, Unavailable
@@ -25,6 +24,7 @@ from controller.core.model import (
 )
 from controller.core.redact import Scrubber
 from controller.ports import SecretReader
+from devstack.aws_server import serve_aws
 from tests.fakes.secrets import FakeSecrets
 
 GOOD = json.dumps({"ip": "db.internal", "port": 1521, "user": "cdc_reader", "password": "Pa55-one"})
@@ -89,11 +89,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serve_aws() as url:
+        yield url
 
 
 @pytest.fixture(params=["moto", "fake"])
