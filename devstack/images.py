@@ -54,6 +54,7 @@ for folder in "$@"; do touch "$folder/x" && rm "$folder/x" && echo "volume $fold
 echo "user $(id -u):$(id -G)"
 grep -E '^(Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs):' /proc/self/status
 """
+_EMPTY: Final = 'for folder in "$@"; do rm -rf "$folder"/* "$folder"/.[!.]*; done 2>&1; true'
 
 
 @dataclass(slots=True)
@@ -102,7 +103,11 @@ def build_and_prove() -> list[Image]:
             print(f"looking into {image.target} ...", flush=True)
             _look_inside(engine, image, canary)
         with Stack((), ready=False, logs=FOLDER / "logs") as stack:
-            _run(engine, stack, images)
+            folders = _Task.make(stack.folder / "task")
+            try:
+                _run(engine, stack, images, folders)
+            finally:
+                folders.empty(engine, images["controller"].id)
         _report(engine, images)
         for image in images.values():
             print(image, flush=True)
@@ -187,9 +192,15 @@ class _Task:
             environment=environment or {},
         )
 
+    def empty(self, engine: Engine, image: str) -> None:
+        """As the images' user: where docker's daemon is root, nobody else may remove its files."""
+        shared = {task.SECRETS_ROOT: self.secrets, task.EVIDENCE_ROOT: self.evidence}
+        for tmp in (self.connect_tmp, self.controller_tmp):
+            run = Run(image, volumes={**shared, task.TMP: tmp}, environment={}, read_only={})
+            _ask(engine, run, "sh", "-c", _EMPTY, "empty", *run.volumes)
 
-def _run(engine: Engine, stack: Stack, images: Mapping[str, Image]) -> None:
-    folders = _Task.make(stack.folder / "task")
+
+def _run(engine: Engine, stack: Stack, images: Mapping[str, Image], folders: _Task) -> None:
     connect, controller = images["connect"], images["controller"]
     ports = {name: free_port() for name in ("connect", "jmx", "http", "metrics")}
     print("running both beside the local stack ...", flush=True)

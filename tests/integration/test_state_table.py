@@ -188,7 +188,7 @@ def test_a_spoilt_record_is_never_taken_for_none(
 
 def test_a_table_that_is_not_there_is_no_empty_store(aws_url: str, clock: FakeClock) -> None:
     with pytest.raises(Denied, match="StateMissing"):
-        open_table(aws_url, "state-nowhere", clock).load()
+        open_table(aws_url, "state-nowhere", clock, seconds=10).load()
 
 
 # --- trouble -------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ Laws that hold at every moment are checked when an effect passes; `matches` tell
 
 from __future__ import annotations
 
+import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -75,6 +76,11 @@ _REFERENCE: Final = re.compile(r"\$\{directory:" + ROOT + r"/([^:}]+)/([^/:}]+):
 def seeds(count: int) -> range:
     """So many histories at random, and fifty times as many with `--hypothesis-profile=deep`."""
     return range(count * settings().max_examples // settings.get_profile("brief").max_examples)
+
+
+def draw(choices: Sequence[int], count: int) -> list[int]:
+    """So many of them at random, and fifty times as many, or all, when it is deep."""
+    return random.sample(choices, min(len(seeds(count)), len(choices)))
 
 
 class Mishap(StrEnum):
