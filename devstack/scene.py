@@ -128,6 +128,11 @@ class Scene:
         """What Connect says of its tasks; [] while it says nothing."""
         return [task["state"] for task in self._of_connector("status").get("tasks", [])]
 
+    def task_traces(self) -> str:
+        return "\n".join(
+            task.get("trace", "") for task in self._of_connector("status").get("tasks", [])
+        )
+
     def running(self) -> bool:
         said = self._of_connector("status")
         tasks = [task["state"] for task in said.get("tasks", [])]
@@ -144,7 +149,11 @@ class Scene:
         return "TopicMissing" in [one["failure"] for one in evidence]
 
     def fail_as_it_starts(self) -> bool:
-        """End the task's sessions while it starts, which is more than it can bear."""
+        """End the task's sessions while it starts, which is more than it can bear.
+
+        One that is ended while it reads its slot tries to make it anew, and fails of that: such a
+        failure waits for a person, and is not the one that is wanted here.
+        """
         path = f"/connectors/{CONNECTOR}"
 
         def failed() -> bool:
@@ -155,7 +164,7 @@ class Scene:
         for _ in range(20):
             with suppress(URLError, OSError):
                 self.worker.request("POST", f"{path}/restart?includeTasks=true&onlyFailed=false")
-            if wait_until(failed, 5, every=0.01):
+            if wait_until(failed, 5, every=0.01) and "already exists" not in self.task_traces():
                 return True
         return False
 

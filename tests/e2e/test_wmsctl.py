@@ -166,6 +166,7 @@ def test_a_suspension_ends_by_itself(scene: Scene) -> None:
 
 
 def test_status_shows_every_resource_and_says_where_no_controller_answers(scene: Scene) -> None:
+    scene.wait_converged()
     shown = scene.wmsctl("status")
     assert shown.returncode == 0, shown.stderr
     assert CONNECTOR_KEY in shown.stdout
