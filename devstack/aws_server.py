@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
 
 @contextmanager
 def serve_aws() -> Iterator[str]:
-    """Give the address of a mock in this process; what it remembers goes with it."""
+    """Give the address of a mock in this process, whose memory all mocks of the process share."""
     server = _make_server(0)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,28 +23,41 @@ _PACKAGES: Final = {
 }
 
 
-def choose_bases(
-    pull: Callable[[str], bool], make: Callable[[str, str], str], *, root: bool
-) -> Mapping[str, str]:
-    """Map each base's ARG to an image; `make` is asked, by ARG and name, when one is not there."""
-    named = dict(_named_bases())
-    if all(pull(reference) for reference in named.values()):
-        return named
-    if not root:
-        raise StackError(
-            "no registry answers for the Dockerfile's bases, and without root none can be made of "
-            "Debian's packages: `docker pull` them where a registry answers, or run as root"
+class Bases:
+    """An image for each base's ARG; `make` is asked, by ARG and name, when one cannot be pulled."""
+
+    def __init__(
+        self, pull: Callable[[str], object], make: Callable[[str, str], str], *, root: bool
+    ) -> None:
+        self._pull, self._make, self._root = pull, make, root
+        self._named = dict(_named_bases())
+
+    @functools.cached_property
+    def images(self) -> Mapping[str, str]:
+        if all(self._answers(reference) for reference in self._named.values()):
+            return self._named
+        if not self._root:
+            raise StackError(
+                "no registry answers for the Dockerfile's bases, and without root none can be made "
+                "of Debian's packages: `docker pull` them where a registry answers, or run as root"
+            )
+        names = {which: f"localhost/wms-base-{which.lower()}:bookworm" for which in self._named}
+        return {which: self._make(which, name) for which, name in names.items()}
+
+    def _answers(self, reference: str) -> bool:
+        try:
+            self._pull(reference)
+        except StackError:
+            return False
+        return True
+
+    def __str__(self) -> str:
+        if self.images == self._named:
+            return "as the Dockerfile names them, by digest"
+        return (
+            "made here of Debian's packages by debootstrap, in place of those that the Dockerfile "
+            "names by digest: no registry answers"
         )
-    return {which: make(which, f"localhost/wms-base-{which.lower()}:bookworm") for which in named}
-
-
-def describe_bases(chosen: Mapping[str, str]) -> str:
-    if chosen == dict(_named_bases()):
-        return "as the Dockerfile names them, by digest"
-    return (
-        "made here of Debian's packages by debootstrap, in place of those that the Dockerfile "
-        "names by digest: no registry answers"
-    )
 
 
 @contextmanager

@@ -20,9 +20,8 @@ from devstack.image_bases import (
     BUNDLE,
     DOCKERFILE,
     PULL_SECONDS,
+    Bases,
     bootstrap,
-    choose_bases,
-    describe_bases,
 )
 from devstack.shell import SHORT_SECONDS, answers, call, require, stream
 
@@ -58,10 +57,7 @@ class Run:
 
 class Engine(Protocol):
     name: str
-
-    @property
-    def bases(self) -> str:
-        """Must say what the images stand on."""
+    bases: Bases
 
     def build(self, target: str) -> str:
         """Must build a target of the Dockerfile and answer its id."""
@@ -123,24 +119,12 @@ class Docker:
         self._work = work
         self._label = f"wms-connector={secrets.token_hex(8)}"
         self._env = inherited() | {"DOCKER_BUILDKIT": "1"}
+        self.bases = Bases(self._pull, self._make_base, root=os.geteuid() == 0)
         self.name = f"docker {self._run('version', '--format', '{{.Server.Version}}')}"
 
-    @functools.cached_property
-    def _bases(self) -> Mapping[str, str]:
-        return choose_bases(self._pull, self._make_base, root=os.geteuid() == 0)
-
-    @property
-    def bases(self) -> str:
-        return describe_bases(self._bases)
-
-    def _pull(self, reference: str) -> bool:
-        if self._has(reference):
-            return True
-        try:
+    def _pull(self, reference: str) -> None:
+        if not self._has(reference):
             self._run("pull", "--quiet", reference, seconds=PULL_SECONDS)
-        except StackError:
-            return False
-        return True
 
     def _has(self, image: str) -> bool:
         return answers(("docker", "image", "inspect", image))
@@ -160,7 +144,7 @@ class Docker:
 
     def build(self, target: str) -> str:
         tag = f"wms-connector/{target}:local"
-        argv = ("docker", "build", *_build_options(self._bases, target, tag))
+        argv = ("docker", "build", *_build_options(self.bases.images, target, tag))
         call(argv, BUILD_SECONDS, self._env, self._work / f"build-{target}.log")
         return self._run("image", "inspect", "--format", "{{.Id}}", tag)
 
@@ -217,24 +201,13 @@ class Buildah:
             *("--storage-driver", "overlay" if _overlays(work) else "vfs"),
         )
         self._env = inherited() | {"BUILDAH_ISOLATION": "chroot"}
+        self.bases = Bases(self._pull, self._make_base, root=True)
         version = call(("buildah", "--version"), 60.0).split()
         self.name = f"buildah {version[2]}"
         self._containers: list[str] = []
 
-    @functools.cached_property
-    def _bases(self) -> Mapping[str, str]:
-        return choose_bases(self._pull, self._make_base, root=os.geteuid() == 0)
-
-    @property
-    def bases(self) -> str:
-        return describe_bases(self._bases)
-
-    def _pull(self, reference: str) -> bool:
-        try:
-            self._run("pull", "--quiet", "--policy", "missing", reference, seconds=PULL_SECONDS)
-        except StackError:
-            return False
-        return True
+    def _pull(self, reference: str) -> None:
+        self._run("pull", "--quiet", "--policy", "missing", reference, seconds=PULL_SECONDS)
 
     def _make_base(self, which: str, name: str) -> str:
         if self._run("images", "--quiet", "--filter", f"reference={name}"):
@@ -248,7 +221,7 @@ class Buildah:
 
     def build(self, target: str) -> str:
         tag = f"localhost/wms-connector-{target}:local"
-        options = _build_options(self._bases, target, tag)
+        options = _build_options(self.bases.images, target, tag)
         argv = (*self._buildah, "build", "--layers", "--pull-never", *options)
         call(argv, BUILD_SECONDS, self._env, self._work / f"build-{target}.log")
         return self._run("inspect", "--type", "image", "--format", "{{.FromImageID}}", tag)

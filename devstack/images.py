@@ -378,7 +378,7 @@ def _states(rest: str) -> list[str]:
 def _report(engine: Engine, images: Mapping[str, Image]) -> None:
     told = {
         "engine": engine.name,
-        "bases": engine.bases,
+        "bases": str(engine.bases),
         "images": {
             image.target: {
                 "id": image.id,

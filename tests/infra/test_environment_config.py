@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from botocore.config import Config
 
 from controller.core.stage import NAMED, Stage
-from devstack.aws_server import serve_aws
 from infra_cdk.environment_config import (
     ENVIRONMENT_CONFIGS,
     FARGATE_SIZES,
@@ -33,6 +31,7 @@ from infra_cdk.secret_source import (
 )
 from tests.infra.conftest import PASSWORD, example
 from tests.manifest_texts import read, real_manifests
+from tests.tables import aws_client
 
 
 class Recording(FileSecrets):
@@ -208,15 +207,8 @@ def test_a_config_prints_no_secret() -> None:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Any]:
-    with serve_aws() as url:
-        yield boto3.client(
-            "secretsmanager",
-            region_name="us-east-1",
-            endpoint_url=url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+def aws(aws_server: str) -> Any:
+    return aws_client("secretsmanager", aws_server)
 
 
 PATHS = ("wms/val/thing", "wms/default/thing")

@@ -11,12 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 
 from controller.core.stage import Stage, stage_of_branch
-from devstack.aws_server import serve_aws
 from infra_cdk.jars import debezium_version
 from infra_cdk.pipeline import (
     SOURCES,
@@ -30,6 +28,7 @@ from infra_cdk.pipeline import (
     image_tag,
 )
 from tests.infra.conftest import STAGES, Synthesized
+from tests.tables import aws_client
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -42,26 +41,9 @@ def stack(name: str, repository: str, branch: str) -> Mapping[str, Any]:
     return {"StackName": name, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with serve_aws() as url:
-        yield url
-
-
-def client(moto: str, service: str) -> Any:
-    make: Any = boto3.client
-    return make(
-        service,
-        region_name="us-east-1",
-        endpoint_url=moto,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-
-
 @pytest.fixture
-def cloudformation(moto: str) -> Iterator[Any]:
-    found = client(moto, "cloudformation")
+def cloudformation(aws_server: str) -> Iterator[Any]:
+    found = aws_client("cloudformation", aws_server)
     yield found
     for one in found.describe_stacks()["Stacks"]:
         found.delete_stack(StackName=one["StackName"])
@@ -128,14 +110,14 @@ def test_stacks_are_found_by_their_whole_name(cloudformation: Any) -> None:
 
 
 def test_the_next_deploy_knows_the_stage_by_what_this_one_writes(
-    branch: Synthesized, moto: str, account: Account
+    branch: Synthesized, aws_server: str, account: Account
 ) -> None:
     for name in ("wms-alerts-feat-x", "wms-connector-feat-x"):
         write(account.cloudformation, name, branch.stack_tags(name))
     own = ("--stage", "feat-x", "--repository", "example/wms-connector")
-    assert run("owner", *own, "--branch", "feat-x", endpoint=moto).returncode == 0
+    assert run("owner", *own, "--branch", "feat-x", endpoint=aws_server).returncode == 0
     another = ("--stage", "feat-x", "--repository", "example/fork")
-    refused = run("owner", *another, "--branch", "feat-x", endpoint=moto)
+    refused = run("owner", *another, "--branch", "feat-x", endpoint=aws_server)
     assert "belongs to branch feat-x of example/wms-connector" in refused.stderr
     orphans = find_orphans(account, "example/wms-connector", ["main"])
     assert [branch for _, branch in orphans] == ["feat-x", "feat-x"]
@@ -162,13 +144,13 @@ def test_a_step_over_a_minor_version_does_not_go_back_by_itself(
 
 
 def test_a_step_whose_connector_stack_failed_is_still_a_step(
-    moto: str, cloudformation: Any
+    aws_server: str, cloudformation: Any
 ) -> None:
     for stack, version in (("alerts", debezium_version()), ("connector", "3.1.0.Final")):
         write(cloudformation, f"wms-{stack}-feat-x", {"wms:debezium": version})
-    again = run("debezium", "--stage", "feat-x", endpoint=moto)
+    again = run("debezium", "--stage", "feat-x", endpoint=aws_server)
     assert "exports the offsets first" in again.stderr
-    asked = run("debezium", "--stage", "feat-x", "--step", endpoint=moto)
+    asked = run("debezium", "--stage", "feat-x", "--step", endpoint=aws_server)
     assert asked.stdout.strip() == "rollback=off"
 
 
@@ -183,8 +165,8 @@ def test_nobody_goes_back_over_a_minor_version(wanted: str) -> None:
         check_debezium("3.10.0.Final", wanted, asked=True)
 
 
-def test_a_service_that_was_deployed_without_workers_is_started(moto: str) -> None:
-    ecs = client(moto, "ecs")
+def test_a_service_that_was_deployed_without_workers_is_started(aws_server: str) -> None:
+    ecs = aws_client("ecs", aws_server)
     ecs.create_cluster(clusterName="wms-connector-feat-x")
     container = {"name": "c", "image": "i", "memory": 128}
     ecs.register_task_definition(family="t", containerDefinitions=[container])
@@ -194,7 +176,7 @@ def test_a_service_that_was_deployed_without_workers_is_started(moto: str) -> No
         taskDefinition="t",
         desiredCount=0,
     )
-    done = run("start", "--stage", "feat-x", endpoint=moto)
+    done = run("start", "--stage", "feat-x", endpoint=aws_server)
     assert done.stdout.strip() == "wms-connector-feat-x is started; workers: 1"
     [service] = ecs.describe_services(
         cluster="wms-connector-feat-x", services=["wms-connector-feat-x"]
@@ -327,13 +309,13 @@ def test_a_push_that_failed_ends_the_deploy(registry: Registry) -> None:
 
 
 @pytest.fixture
-def account(moto: str, cloudformation: Any) -> Account:
-    tagging = client(moto, "resourcegroupstaggingapi")
+def account(aws_server: str, cloudformation: Any) -> Account:
+    tagging = aws_client("resourcegroupstaggingapi", aws_server)
     return Account(
         cloudformation=cloudformation,
         tagging=tagging,
-        logs=client(moto, "logs"),
-        kms=client(moto, "kms"),
+        logs=aws_client("logs", aws_server),
+        kms=aws_client("kms", aws_server),
     )
 
 
@@ -443,19 +425,19 @@ def test_the_stage_of_a_branch_is_printed() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, stage_of_branch("feature/ABC-1").name)
 
 
-def test_what_is_refused_ends_the_pipeline(moto: str, cloudformation: Any) -> None:
+def test_what_is_refused_ends_the_pipeline(aws_server: str, cloudformation: Any) -> None:
     deploy(cloudformation, "wms-connector-feat-x", "feat-x", "somebody-elses")
     done = run(
         "owner", "--stage", "feat-x", "--repository", REPOSITORY, "--branch", "feat-x",
-        endpoint=moto,
+        endpoint=aws_server,
     )  # fmt: skip
     assert done.returncode == 1
     assert "somebody-elses" in done.stderr
-    assert run("remains", "--stage", "feat-x", endpoint=moto).returncode == 1
+    assert run("remains", "--stage", "feat-x", endpoint=aws_server).returncode == 1
 
 
-def test_a_first_deploy_may_go_back(moto: str) -> None:
-    done = run("debezium", "--stage", "feat-new", endpoint=moto)
+def test_a_first_deploy_may_go_back(aws_server: str) -> None:
+    done = run("debezium", "--stage", "feat-new", endpoint=aws_server)
     assert (done.returncode, done.stdout.strip()) == (0, "rollback=on")
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from devstack.aws_server import serve_aws
 from infra_cdk.teardown_function.handler import Outside, put_answer, respond
+from tests.tables import aws_client
 
 BUCKET = "wms-feat-x-manifests-111122223333"
 CLUSTER = "arn:aws:ecs:us-east-1:111122223333:cluster/wms-connector-feat-x"
@@ -54,26 +53,9 @@ class Ecs:
         self.stopped.append(task)
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with serve_aws() as url:
-        yield url
-
-
-def client(moto: str, service: str) -> Any:
-    make: Any = boto3.client
-    return make(
-        service,
-        region_name="us-east-1",
-        endpoint_url=moto,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-
-
 @pytest.fixture
-def s3(moto: str) -> Iterator[Any]:
-    found = client(moto, "s3")
+def s3(aws_server: str) -> Iterator[Any]:
+    found = aws_client("s3", aws_server)
     found.create_bucket(Bucket=BUCKET)
     found.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     for text in (b"1", b"2"):
@@ -228,8 +210,8 @@ def test_an_answer_fits_into_what_cloudformation_takes() -> None:
     assert len(json.dumps(run(event("Delete"), Loud()))) < 4096
 
 
-def test_the_calls_and_answers_are_of_the_form_that_ecs_has(moto: str, s3: Any) -> None:
-    ecs = client(moto, "ecs")
+def test_the_calls_and_answers_are_of_the_form_that_ecs_has(aws_server: str, s3: Any) -> None:
+    ecs = aws_client("ecs", aws_server)
     request = event("Delete")
     properties = request["ResourceProperties"]
     stopped = {

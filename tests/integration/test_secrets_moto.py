@@ -24,7 +24,6 @@ from controller.core.model import (
 )
 from controller.core.redact import Scrubber
 from controller.ports import SecretReader
-from devstack.aws_server import serve_aws
 from tests.fakes.secrets import FakeSecrets
 
 GOOD = json.dumps({"ip": "db.internal", "port": 1521, "user": "cdc_reader", "password": "Pa55-one"})
@@ -87,17 +86,11 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with serve_aws() as url:
-        yield url
-
-
 @pytest.fixture(params=["moto", "fake"])
 def world(request: pytest.FixtureRequest) -> World:
     if request.param == "fake":
         return FakeWorld()
-    return MotoWorld(request.getfixturevalue("moto"))
+    return MotoWorld(request.getfixturevalue("aws_server"))
 
 
 @pytest.fixture
@@ -240,17 +233,19 @@ def test_more_secrets_than_one_batch_takes_are_all_read(
 
 
 def test_values_are_remembered_for_scrubbing_and_public_ones_are_not(
-    moto: str, paths: tuple[str, str]
+    aws_server: str, paths: tuple[str, str]
 ) -> None:
-    world = MotoWorld(moto)
+    world = MotoWorld(aws_server)
     world.put(paths[0], GOOD)
     seen(world, paths)
     text = world.revealed.scrub("cdc_reader Pa55-one at db.internal:1521")
     assert text == "*** *** at db.internal:1521"
 
 
-def test_a_binary_secret_is_a_problem_and_not_half_read(moto: str, paths: tuple[str, str]) -> None:
-    world = MotoWorld(moto)
+def test_a_binary_secret_is_a_problem_and_not_half_read(
+    aws_server: str, paths: tuple[str, str]
+) -> None:
+    world = MotoWorld(aws_server)
     world.client.create_secret(Name=paths[0], SecretBinary=b"\x00\x01")
     current = seen(world, paths).current
     assert current.problem is not None
