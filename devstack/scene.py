@@ -205,7 +205,7 @@ class Scene:
         """How long it took until the claim held; a StackError says what it waited for."""
         start = time.monotonic()
         if not wait_until(claim, seconds, every):
-            raise StackError(f"after {seconds:.0f} s still not so: {what}\n{self._tail()}")
+            raise StackError(f"after {seconds:.0f} s still not so: {what}\n{self.tell()}")
         return time.monotonic() - start
 
     def wait_running(self, seconds: float = 40.0) -> float:
@@ -216,5 +216,14 @@ class Scene:
             lambda: bool(self.status().get("converged")), f"{self.stage} is as declared", seconds
         )
 
-    def _tail(self) -> str:
-        return self.controller.tail() if self.controller is not None else ""
+    def tell(self) -> str:
+        """How things stand, by Connect and by the controller, for whoever waited in vain."""
+        tail = self.controller.tail() if self.controller is not None else "no controller"
+        status = self.status()
+        told = [
+            f"{found['resource']}: {found['decision']} {found['reason']}: {found['message']}"
+            for found in status.get("resources", [])
+            if found["decision"] != "Converged"
+        ]
+        head = {key: value for key, value in status.items() if key != "resources"}
+        return "\n".join((tail, f"Connect: {self._of_connector('status')}", f"{head}", *told))

@@ -23,7 +23,7 @@ from controller.core.model import Absent, ConnectorManifest, ObservedConnector, 
 from controller.core.preflight import Finding
 from controller.core.preflight_step import findings_of
 from controller.core.progress import Progress
-from controller.core.restart_case import ailment_in, bounced_until
+from controller.core.restart_case import ailment_in, bounced_until, idle_until
 from controller.core.silence import heartbeat_interval, silent_for
 from controller.core.snapshot_phase import has_ended
 from controller.core.tries import read_tries, utc
@@ -121,7 +121,7 @@ class _Patient:
             return None
         reason, said, limit = found
         ailment = self._fresh_ailment()
-        if ailment is not None:
+        if ailment is not None and ailment.last > idle_until(self.observed, self.world):
             return _ill(ailment.failure, f"{said}: {self._tell(ailment)}")
         since = self._idle_since()
         if self.world.now - since < limit:

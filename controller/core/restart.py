@@ -122,8 +122,7 @@ def _tell_left(case: Case) -> str:
 def treat(case: Case) -> Treatment:
     """Choose by kind and by what is seen: what failed for good does not pass by itself."""
     ailment, symptom = case.ailment, case.symptom
-    ended = symptom is Symptom.NO_TASKS and ailment is not None and ailment.last <= case.bounced
-    if ailment is None or ended:  # what an ended task said is no cause of the next one's absence
+    if ailment is None:
         return Treatment.RESTART if symptom is Symptom.NO_TASKS else Treatment.HOLD
     transient = ailment.row.kind is FailureKind.TRANSIENT
     may_pass = transient or ailment.row.kind is FailureKind.UNKNOWN

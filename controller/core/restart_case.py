@@ -35,6 +35,9 @@ _NOT_OURS: Final = ("OtherMark", "Unadopted")
 # A task that is told to stop may try once more, with the password it was started with.
 ENDING_SECONDS: Final = 8.0
 _LOOP_SECONDS: Final = 10.0  # between two tries of one that tries for ever
+# Connect asks a connector for its tasks again after a minute at most (DistributedHerder,
+# RECONFIGURE_CONNECTOR_TASKS_BACKOFF_MAX_MS), and each time says why it got none.
+_SAID_AGAIN: Final = 120.0
 
 
 def case_of(
@@ -53,7 +56,8 @@ def case_of(
     tries = read_tries(world.records, name, world.now)
     ailment = ailment_in(observed, tries, world)
     bounced = bounced_until(manifest, tries, world)
-    if ailment is not None and ailment.source is AilmentSource.EVIDENCE and ailment.last <= bounced:
+    over = max(bounced, idle_until(observed, world))
+    if ailment is not None and ailment.source is AilmentSource.EVIDENCE and ailment.last <= over:
         ailment = None  # told of a task that was ended since
     acting = isinstance(decided, Act)
     phase = phase_of(manifest, observed, world.offsets.get(name), world.records)
@@ -64,7 +68,7 @@ def case_of(
         now=world.now,
         ailment=ailment,
         tries=tries,
-        bounced=bounced,
+        bounced=over,
         lately=lately,
         unreachable=_unreachable(name, world),
         busy=_busy(name, decided),
@@ -103,6 +107,18 @@ def bounced_until(manifest: ConnectorManifest, tries: Tries | None, world: World
             group.append(min(float(at), world.now))
     late += [t for t in bounces(world.records, manifest.key, world.now) if t not in at_once]
     return max([*at_once, *(t + ENDING_SECONDS for t in late)])
+
+
+def idle_until(observed: ObservedConnector, world: World) -> float:
+    """Tell until when what the worker said is no reason for having no task that runs.
+
+    It spoke of a task that is gone, whoever ended it, or would have spoken again by now.
+    """
+    states = {observed.state, *(task.state for task in observed.tasks)}
+    if "FAILED" in states or any(task.state == "RUNNING" for task in observed.tasks):
+        return 0.0
+    since = world.states_since.get(observed.key.name, world.now)
+    return max(since, world.now - _SAID_AGAIN)
 
 
 def _unreachable(name: str, world: World) -> tuple[str, str] | None:

@@ -115,16 +115,7 @@ def settle(scene: Scene, seconds: float = 60.0) -> None:
     settled = wait_until(
         lambda: bool((s := scene.status()).get("converged")) and s["cycle"] > at + 1, seconds
     )
-    assert settled, f"after {seconds:.0f} s still not as declared: {differing(scene)}"
-
-
-def differing(scene: Scene) -> list[str]:
-    """What is not as declared, and why, as `/status` tells it."""
-    return [
-        f"{found['resource']}: {found['decision']} {found['reason']}: {found['message']}"
-        for found in scene.status().get("resources", [])
-        if found["decision"] != "Converged"
-    ]
+    assert settled, f"after {seconds:.0f} s still not as declared:\n{scene.tell()}"
 
 
 def next_cycles(scene: Scene, count: int = 2, seconds: float = 60.0) -> None:

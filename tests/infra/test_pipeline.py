@@ -240,6 +240,7 @@ class Registry:
         self._command(
             "docker",
             f'echo "$*" >>"{self.log}"\n'
+            'case "$*" in *--password-stdin*) cat >/dev/null ;; esac\n'
             f'images="{self.images}"\n'
             'tag=$(echo "$*" | sed -n "s/.*--tag \\([^ ]*\\).*/\\1/p")\n'
             f'[ -z "$tag" ] || {{ {what}; }}\n',

@@ -8,7 +8,6 @@ from controller.core.ailment import Ailment, AilmentSource, ailment_of
 from controller.core.evidence import EvidenceBook, Found, WorkerLine, gather
 from controller.core.failure import Treatment
 from controller.core.model import ObservedConnector, ObservedTask
-from controller.core.restart import Case, treat
 from tests import make
 
 REFUSED = "ORA-01017: invalid username/password; logon denied"
@@ -100,11 +99,3 @@ def test_a_stack_that_a_row_quotes_is_not_the_start_path() -> None:
 def test_the_trace_tells_the_start_path_too() -> None:
     assert of(seen(f"{REFUSED}\n{START}")).on_start_path
     assert not of(seen(f"{REFUSED}\n{STREAM}")).on_start_path
-
-
-def test_what_an_ended_task_said_stops_no_connector_that_was_just_resumed() -> None:
-    resumed = replace(make.observed_connector(), tasks=())
-    ailment = of(resumed, found(REFUSED, START))
-    case = Case(make.NAME, "c1", resumed, make.NOW, ailment, bounced=make.NOW - 1)
-    assert treat(case) is Treatment.RESTART
-    assert treat(replace(case, bounced=make.NOW - 60)) is Treatment.STOP

@@ -133,8 +133,19 @@ def test_what_has_no_task_gets_its_time_and_then_is_a_failure(
 
 def test_no_task_is_explained_by_the_log_at_once() -> None:
     seen = replace(make.observed_connector(), tasks=())
-    verdict = judge(seen, evidence=evidence(REFUSED))
+    verdict = judge(seen, evidence=evidence(REFUSED), states_since={make.NAME: make.NOW - 6})
     assert short(verdict) == ("False", "LoginRefused")
+
+
+def test_what_was_said_of_a_task_that_is_gone_explains_no_missing_task() -> None:
+    seen = replace(make.observed_connector(), tasks=())
+    old = evidence(REFUSED, ago=30.0)
+    assert short(judge(seen, evidence=old)) == ("Unknown", "Starting")
+    long_gone = {make.NAME: make.NOW - START_LIMIT}
+    assert short(judge(seen, evidence=old, states_since=long_gone)) == ("False", "LoginRefused")
+    silent = evidence(REFUSED, ago=121.0)
+    longer_gone = {make.NAME: make.NOW - 3600}
+    assert short(judge(seen, evidence=silent, states_since=longer_gone)) == ("False", "NoTasks")
 
 
 def test_the_log_tells_what_is_behind_running_since_when_how_often_and_what_to_do() -> None:
