@@ -30,13 +30,13 @@ from tests.e2e.scenes import (
 )
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
-SLOT = "wms_main"
+SECRET = "wms/e2e-again/dbInfo"
+SLOT = "wms_e2e_slot"
 
 
 @pytest.fixture(scope="module")
-def played() -> Iterator[Scene]:
-    """Its own stack: stage main is there once, and its slot, logins and sessions are counted."""
-    with Stack((), ready=False) as stack, a_scene(stack, "main") as scene:
+def played(stack: Stack) -> Iterator[Scene]:
+    with a_scene(stack, "e2e-again") as scene:
         yield scene
 
 
@@ -102,15 +102,15 @@ def test_a_password_changed_without_the_secret_is_stopped_after_at_most_two_logi
     next_cycles(scene, 25, 180)  # a loop would try again twice
     assert refused_logins(stack) - before <= 2 + OF_A_STOPPING_TASK
     assert scene.state() == "STOPPED"
-    stack.aws.rotate_secret("wms/main/dbInfo", {"password": "changed-by-the-dba"})
+    stack.aws.rotate_secret(SECRET, {"password": "changed-by-the-dba"})
     scene.wait_running(90)
     settle(scene, 90)
     wait_no_row_lost(scene)
 
 
-def test_a_slot_that_was_dropped_is_held_for_a_person() -> None:
-    with Stack((), ready=False) as stack, a_scene(stack, "main") as scene:
-        begin(scene)  # alone: what it does to its stage is for good
+def test_a_slot_that_was_dropped_is_held_for_a_person(stack: Stack) -> None:
+    with a_scene(stack, "e2e-slot") as scene:  # what it does to its stage is for good
+        begin(scene)
         wait_position(scene)  # without one it would make its slot again and read everything
         log = log_of(scene)
         _drop_the_slot(scene)
@@ -119,13 +119,14 @@ def test_a_slot_that_was_dropped_is_held_for_a_person() -> None:
 
 
 def _drop_the_slot(scene: Scene) -> None:
-    stack = scene.stack
+    postgres = scene.stack.postgres
+    its_reader = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
 
     def dropped() -> bool:
         with suppress(pg8000.native.Error, OSError):
-            stack.postgres.end_sessions()
-            stack.postgres.drop_slot(SLOT)
-        rows = stack.postgres.query(
+            postgres.query(f"{its_reader} WHERE slot_name = :slot", slot=SLOT)
+            postgres.drop_slot(SLOT)
+        rows = postgres.query(
             "SELECT 1 FROM pg_replication_slots WHERE slot_name = :slot", slot=SLOT
         )
         return not rows

@@ -111,7 +111,7 @@ class Guard(Controller):
     def run_for(self, seconds: float) -> None:
         """Run whole cycles for so long; the longer, the rarer those without a reason."""
         until = self.world.clock.time + seconds
-        step = max(5.0, seconds / (75 if seconds <= 2 * HOUR else 150))
+        step = max(5.0, seconds / (50 if seconds <= 2 * HOUR else 150))
         while self.world.clock.time < until:
             report = self.cycle()
             left = 2.0 if report is None else self.pace(report)
