@@ -40,9 +40,10 @@ demo: setup ## run the main job on the local stack and show it, then end
 up: setup ## start the local stack with the controller and stay
 	@$(BIN)/python -m devstack up
 
-test: setup check ## all tests, unit to end to end
-	@$(BIN)/python -m devstack promtool
-	@$(BIN)/python -m devstack record
+test: $(STAMP) ## all tests, unit to end to end
+	@mkdir -p build; $(BIN)/python -m devstack prepare > build/prepare.log 2>&1 & prepared=$$!; \
+	trap 'kill $$prepared 2> /dev/null' EXIT; trap 'exit 130' INT TERM; \
+	$(MAKE) --no-print-directory check && { wait $$prepared || { cat build/prepare.log; exit 1; }; }
 	@$(BIN)/python -m pytest $(STACK_TESTS) -n 4 --dist loadfile --no-loadscope-reorder --durations=10 || { \
 	echo "what failed is run once more, alone: a busy machine fails once, a bug fails twice"; \
 	$(BIN)/python -m pytest $(STACK_TESTS) --last-failed --last-failed-no-failures none; }
@@ -51,7 +52,7 @@ check: $(STAMP) ## format, lint, types, import contracts, unit and property test
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@mkdir -p build; ($(BIN)/mypy && $(BIN)/lint-imports --no-cache) > build/static.log 2>&1 & static=$$!; \
-	$(BIN)/python -m pytest tests/unit tests/property -q -n 3; tested=$$?; \
+	$(BIN)/python -m pytest tests/unit tests/property -q -n 2; tested=$$?; \
 	wait $$static || { cat build/static.log; exit 1; }; tail -n 1 build/static.log; exit $$tested
 
 bench: setup ## measure on the real stack beside a raw script; writes build/bench.json

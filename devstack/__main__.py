@@ -1,4 +1,4 @@
-"""`python -m devstack setup | promtool | record | demo | up [--bare]`."""
+"""`python -m devstack setup | prepare | demo | up [--bare]`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("setup", help="fetch the jars, find Java")
-    verbs.add_parser("promtool", help="get what tries the alert rules")
-    verbs.add_parser("record", help="record how Java programs start, so that they start faster")
+    verbs.add_parser("prepare", help="get what only tests need; record how Java programs start")
     verbs.add_parser("demo", help="run the main job, show it, end")
     up = verbs.add_parser("up", help="start the stack and stay until Ctrl-C")
     up.add_argument("--bare", action="store_true", help="without a controller")
@@ -39,12 +38,8 @@ def _setup() -> int:
     return 0
 
 
-def _promtool() -> int:
+def _prepare() -> int:
     print(f"promtool: {provide_promtool() or 'none here; the alert rules are not tried'}")
-    return 0
-
-
-def _record() -> int:
     began = time.monotonic()
     made = record_starts(provide())
     seconds = time.monotonic() - began
@@ -125,10 +120,8 @@ def main() -> int:
     try:
         if arguments.verb == "setup":
             return _setup()
-        if arguments.verb == "promtool":
-            return _promtool()
-        if arguments.verb == "record":
-            return _until_told(lambda _stop: _record())
+        if arguments.verb == "prepare":
+            return _until_told(lambda _stop: _prepare())
         if arguments.verb == "demo":
             return _until_told(lambda _stop: demo())
         stages = tuple(arguments.stage or ["main"])

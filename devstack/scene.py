@@ -225,5 +225,5 @@ class Scene:
             for found in status.get("resources", [])
             if found["decision"] != "Converged"
         ]
-        head = {key: value for key, value in status.items() if key != "resources"}
+        head = {key: status.get(key) for key in ("cycle", "converged", "notActing", "faults")}
         return "\n".join((tail, f"Connect: {self._of_connector('status')}", f"{head}", *told))

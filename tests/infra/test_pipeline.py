@@ -688,7 +688,7 @@ def test_a_step_of_debezium_begins_when_the_offsets_are_kept() -> None:
 
 
 def test_no_lock_names_a_registry() -> None:
-    for name in ("requirements.lock", "infra_cdk/package-lock.json"):
+    for name in ("requirements.lock", "requirements.uv.lock", "infra_cdk/package-lock.json"):
         text = (ROOT / name).read_text()
         assert "://" not in text
         assert "integrity" in text or "--hash=sha256" in text

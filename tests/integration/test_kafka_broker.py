@@ -75,7 +75,7 @@ def test_this_broker_makes_a_topic_that_an_incautious_client_mentions(
 ) -> None:
     hand = guarded.hand()
     assert wait_until(
-        lambda: hand.list_topics("mentioned", timeout=5).topics["mentioned"].error is None, 10
+        lambda: hand.list_topics("mentioned", timeout=5).topics["mentioned"].error is None, 40
     )
     assert "mentioned" in plain(guarded).list_topics()
 
@@ -239,6 +239,8 @@ def test_a_thousand_topics_are_observed_in_two_requests(guarded: GuardedBroker) 
     assert all(isinstance(snapshot.get(topic_key(name)), ObservedTopic) for name in names)
     for deleted in hand.delete_topics(names).values():
         deleted.result(60)
+    # Until then the broker is slow to show what the next test makes.
+    assert wait_until(lambda: not set(names) & set(hand.list_topics(timeout=5).topics), 60)
 
 
 def test_topics_made_and_dropped_while_we_look_are_never_taken_for_something_else(
