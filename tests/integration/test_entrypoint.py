@@ -90,12 +90,13 @@ def image(tmp_path: Path) -> Image:
 
 def test_it_waits_for_ready_and_then_becomes_java(image: Image) -> None:
     with image.start() as process:
+        assert process.stderr is not None
+        assert "waiting for" in process.stderr.readline()
         assert not wait_until(lambda: process.poll() is not None, 0.6)
         (image.root / "ready").write_text("b-1.example:9098,b-2.example:9098\n", encoding="utf-8")
-        out, err = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=10)
     assert process.returncode == 0
     assert out.startswith(f"java {process.pid}\n"), "another process than the one that is signalled"
-    assert "waiting for" in err
     assert image.properties()["bootstrap.servers"] == "b-1.example:9098,b-2.example:9098"
 
 
