@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-_FIRST_PAUSE, _LAST_PAUSE, _RARER = 0.05, 0.3, 1.2
+_FIRST_PAUSE, _LAST_PAUSE, _RARER = 0.05, 0.4, 1.2
 
 
 class StackError(Exception):

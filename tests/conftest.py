@@ -11,8 +11,8 @@ from hypothesis import settings
 from devstack.stack import Stack
 
 # Each run draws others; `pytest tests/property --hypothesis-profile=deep` draws many at once.
-settings.register_profile("brief", max_examples=40, deadline=None)  # a busy machine breaks no law
-settings.register_profile("deep", max_examples=2000, deadline=None)
+settings.register_profile("brief", max_examples=30, deadline=None)  # a busy machine breaks no law
+settings.register_profile("deep", max_examples=1500, deadline=None)
 settings.load_profile("brief")
 
 LONGEST_RUN: Final = 2700.0  # seconds; a run that hangs tells where instead of being cut off

@@ -20,8 +20,8 @@ from tests.e2e.scenes import BASE, Writer, a_scene, edit, page, settle
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 SMALL: Final = 45.0  # seconds; a heartbeat and a look each 2 s, and a machine that is busy
-DEAD: Final = 60.0
-IDLE: Final = 60.0
+DEAD: Final = 50.0
+IDLE: Final = 50.0
 ORACLE_PLUGIN: Final = "debezium-connector-oracle"
 HISTOGRAM: Final = ("bucket", "sum", "count")
 TOPIC: Final = f"e2e-lag.{BASE}"

@@ -1,6 +1,6 @@
 """Every effect of every piece of work meets every fate, and the end is the same.
 
-Each run draws one effect in eight, and `--hypothesis-profile=deep` takes all of them. A failure
+Each run draws one effect in twelve, and `--hypothesis-profile=deep` takes all of them. A failure
 tells the work, the number of the effect, and its fate.
 """
 
@@ -58,7 +58,7 @@ def count_effects(work: str, stage: Stage) -> int:
 
 def draw_effects(work: str, stage: Stage) -> list[int]:
     count = count_effects(work, stage)
-    return draw(range(count), 1 + count // 8)
+    return draw(range(count), 1 + count // 12)
 
 
 def run_until_settled(controller: Controller) -> None:
