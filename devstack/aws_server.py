@@ -6,6 +6,7 @@ turns between: two writers would both be told that they won.
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import threading
@@ -56,6 +57,9 @@ def _one_at_a_time(application: _Application) -> _Application:
     turn = threading.Lock()
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if length:  # who is paused in the midst of sending keeps nobody else waiting
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
         with turn:
             return application(environ, start_response)
 
