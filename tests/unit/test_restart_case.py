@@ -22,15 +22,19 @@ def said(text: str, ago: float) -> EvidenceBook:
     return gather(EvidenceBook(), [line], {make.NAME}, make.NOW)
 
 
-def case(*states: str, since: float = HOUR, tries: float = HOUR, **changes: Any) -> Case:
-    """Make the case of a connector that is RUNNING, with tasks in these states for so long."""
+def case(*states: str, since: float = HOUR, bounced: float = HOUR, **changes: Any) -> Case:
+    """Make the case of a connector that is RUNNING, with tasks in these states for so long.
+
+    `bounced` seconds ago the controller started it anew.
+    """
     tasks = tuple(ObservedTask(n, state, "w") for n, state in enumerate(states))
     seen = replace(make.observed_connector(), tasks=tasks)
-    known: dict[str, Json] = {"failure": "NoTasks", "since": make.NOW - tries}
+    ill: dict[str, Json] = {"failure": "NoTasks", "since": make.NOW - HOUR}
+    begun: dict[str, Json] = {"at": make.NOW - bounced, "began": True}
     world = make.world(
         connectors=make.snapshot(seen),
         states_since={make.NAME: make.NOW - since},
-        stored=make.memory(**{f"restart/{make.NAME}": known}),
+        stored=make.memory(**{f"restart/{make.NAME}": ill, f"stamp/bounced:{make.NAME}": begun}),
         **changes,
     )
     found = case_of(make.connector_manifest(), Converged("InSync", ""), world, ())
@@ -69,14 +73,6 @@ def test_what_has_failed_is_explained_by_what_was_said_before_it_did() -> None:
 
 
 def test_what_an_ended_task_said_stops_no_connector_that_was_just_resumed() -> None:
-    begun: dict[str, Json] = {"at": make.NOW - 1, "began": True}
-    resumed = replace(make.observed_connector(), tasks=())
-    world = make.world(
-        connectors=make.snapshot(resumed),
-        states_since={make.NAME: make.NOW - 1},
-        evidence=said(REFUSED, ago=3),
-        stored=make.memory(**{f"stamp/bounced:{make.NAME}": begun}),
-    )
-    found = case_of(make.connector_manifest(), Converged("InSync", ""), world, ())
-    assert found is not None
-    assert treat(found) is Treatment.RESTART
+    refused = said(REFUSED, ago=3)
+    assert treat(case(since=60, bounced=1, evidence=refused)) is Treatment.RESTART
+    assert treat(case(since=60, bounced=30, evidence=refused)) is Treatment.STOP
