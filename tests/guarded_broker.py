@@ -77,7 +77,7 @@ def guarded_broker(folder: Path) -> Iterator[GuardedBroker]:
     try:
         broker = Broker(nursery, provide(), folder / "broker")
         broker.format()
-        ca, keystore = _certificates(folder)
+        ca, keystore = make_certificates(folder)
         properties = folder / "broker" / "broker.properties"
         written = properties.read_text(encoding="utf-8")
         quorum = written.partition("controller.quorum.voters=1@")[2].split()[0]
@@ -125,7 +125,8 @@ def unsigned_token(subject: str, seconds: float) -> tuple[str, int]:
     return ".".join(part.rstrip("=") for part in parts) + ".", int((now + seconds) * 1000)
 
 
-def _certificates(folder: Path) -> tuple[Path, Path]:
+def make_certificates(folder: Path) -> tuple[Path, Path]:
+    """A broker's certificate, and the same with its key, both as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
     now = dt.datetime.now(tz=dt.UTC)  # noqa: TID251 - a certificate is about real time

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+import yaml
 from confluent_kafka import Producer
 
 from devstack.environment import wait_until
@@ -85,7 +86,15 @@ def _as_created(scene: Scene, login: Mapping[str, str]) -> dict[str, str]:
         "database.password": f"${{directory:{folder}:password}}",
         "database.dbname": login["dbname"],
         "schema.history.internal.kafka.topic": f"{prefix}.schema-changes",
+        **_hidden(scene),
     }
+
+
+def _hidden(scene: Scene) -> dict[str, str]:
+    """What is declared and no status shows, so that it cannot be read there."""
+    file = scene.manifests / "base" / "connector.yaml"
+    config = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]["config"]
+    return {key: value for key, value in config.items() if key.endswith("jaas.config")}
 
 
 def _is_there(scene: Scene, config: Mapping[str, str]) -> bool:

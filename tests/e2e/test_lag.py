@@ -39,10 +39,16 @@ def scene(stack: Stack) -> Iterator[Scene]:
 @pytest.fixture(scope="module", autouse=True)
 def told(scene: Scene) -> set[str]:
     """Every series while the worker lives that read the snapshot: its rows count for no other."""
-    scene.wait(lambda: scraped(scene, "wms_jmx_up") == 1, "the JMX agent's page", 90)
-    ours = page(scene, "/metrics", "WMS_METRICS_PORT")[1]
-    with urlopen(scene.env["WMS_JMX_URL"], timeout=10) as answer:
-        return {*_families(ours), *_families(answer.read().decode())}
+    found = set[str]()
+
+    def snapshot_is_told() -> bool:
+        with urlopen(scene.env["WMS_JMX_URL"], timeout=10) as answer:
+            found.update(_families(answer.read().decode()))
+        return catalog.debezium("RowsScanned") in found
+
+    scene.wait(snapshot_is_told, "the rows that the snapshot read", 90)
+    scene.wait(lambda: scraped(scene, "wms_jmx_up") == 1, "the controller reads them too", 90)
+    return found | _families(page(scene, "/metrics", "WMS_METRICS_PORT")[1])
 
 
 def _look_often(documents: list[Any]) -> None:

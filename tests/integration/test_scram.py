@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,18 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from devstack.environment import wait_until
-from devstack.java import java_home
+from devstack.jars import provide
+from devstack.java import brief_options
 from devstack.port import LOOPBACK, free_port
 from devstack.rows import read_rows
 from devstack.scene import CONNECTOR
 from devstack.stack import Stack
 from devstack.worker import Worker
+from tests.guarded_broker import make_certificates
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 PASSWORD = "planted-broker-password-8d1b"
@@ -29,34 +32,22 @@ STORE = "changeit"
 TOPIC = "wms.WMS.PLAN_BASE_WVR_TBL"
 
 
-def keytool(*arguments: str) -> None:
-    tool = java_home() / "bin" / "keytool"
-    done = subprocess.run(
-        [str(tool), *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @dataclass(frozen=True)
 class Certificates:
-    keys: Path
-    trust: Path
     authority: Path
+    keys: Path  # of the broker
+    trust: Path  # for a JVM
 
 
-def make_certificates(folder: Path) -> Certificates:
-    folder.mkdir()
-    made = Certificates(folder / "keys.p12", folder / "trust.p12", folder / "broker.pem")
-    store = ("-storetype", "PKCS12", "-storepass", STORE)
-    keytool(
-        "-genkeypair", "-alias", "broker", "-keyalg", "EC", "-dname", f"CN={LOOPBACK}",
-        "-ext", f"san=ip:{LOOPBACK}", "-validity", "2", "-keystore", str(made.keys), *store,
-    )  # fmt: skip
-    alias = ("-alias", "broker", "-rfc", "-file", str(made.authority))
-    keytool("-exportcert", *alias, "-keystore", str(made.keys), *store)
-    alias = ("-alias", "broker", "-noprompt", "-file", str(made.authority))
-    keytool("-importcert", *alias, "-keystore", str(made.trust), *store)
-    return made
+def write_certificates(folder: Path) -> Certificates:
+    authority, keys = make_certificates(folder)
+    certificate = x509.load_pem_x509_certificate(authority.read_bytes())
+    store = pkcs12.serialize_java_truststore(
+        [pkcs12.PKCS12Certificate(certificate, b"broker")], BestAvailableEncryption(STORE.encode())
+    )
+    trust = folder / "trust.p12"
+    trust.write_bytes(store)
+    return Certificates(authority, keys, trust)
 
 
 def secure(stack: Stack, certificates: Certificates) -> str:
@@ -79,8 +70,7 @@ def secure(stack: Stack, certificates: Certificates) -> str:
         "listener.name.secure.scram-sha-512.sasl.jaas.config="
         "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
         f"ssl.keystore.location={certificates.keys}\n"
-        f"ssl.keystore.password={STORE}\n"
-        "ssl.keystore.type=PKCS12\n"
+        "ssl.keystore.type=PEM\n"
     )
     file.write_text(text)
     stack.broker.start()
@@ -102,19 +92,18 @@ class Secured:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    folder = tmp_path_factory.mktemp("scram")
-    certificates = make_certificates(folder / "certificates")
+    certificates = write_certificates(tmp_path_factory.mktemp("scram"))
     with Stack((), ready=False) as stack:
         line = secure(stack, certificates)
         stack.aws.put_secret("wms/default/brokerString", line)
         stack.aws.put_secret("wms/main/kafkaLogin", {"username": "wms", "password": PASSWORD})
         store = "-Djavax.net.ssl.trustStore"
-        trust = f"{store}={certificates.trust} {store}Password={STORE}"
+        trust = (f"{store}={certificates.trust}", f"{store}Password={STORE}")
         worker = stack.add_worker(
             wait=False,
             settings={
                 "WMS_KAFKA_SECURITY": "scram",
-                "WMS_CONNECT_JVM": f"-XX:+UseSerialGC {trust}",
+                "WMS_CONNECT_JVM": " ".join((*brief_options("worker", provide()), *trust)),
             },
         )
         env = stack.controller_env(
