@@ -3,10 +3,11 @@ from __future__ import annotations
 import faulthandler
 import gc
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from devstack.stack import Stack
 
@@ -25,12 +26,49 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         faulthandler.dump_traceback_later(LONGEST_RUN, exit=True)
 
 
-# Long files first, so that no process ends with a long one alone; without a stack what needs none.
-_ORDER: Final = ("e2e", "sim", "infra", "integration", "contract")
+# Each process that gets one of these starts a stack: no more than two do.
+_TOGETHER: Final = (
+    (
+        "tests/contract/test_connect.py",
+        "tests/contract/test_kafka.py",
+        "tests/integration/test_connect_watch.py",
+        "tests/integration/test_kafka_broker.py",
+    ),
+    (
+        "tests/integration/test_connect_worker.py",
+        "tests/integration/test_teardown.py",
+        "tests/integration/test_teardown_on_destroy.py",
+        "tests/integration/test_worker_log.py",
+    ),
+)
+_STACKED: Final = {file: files[0] for files in _TOGETHER for file in files}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: [folder not in item.path.parts for folder in _ORDER])
+    """What takes long comes first, so that no process ends with it alone."""
+    sizes = {path: path.stat().st_size for path in {item.path for item in items}}
+    items.sort(key=lambda item: (_rank(item), -sizes[item.path]))
+
+
+def _rank(item: pytest.Item) -> int:
+    if "e2e" in item.path.parts:
+        return 0
+    return 1 if item.nodeid.partition("::")[0] in _STACKED else 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Any:
+    if config.getoption("dist") != "loadfile":
+        return None
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = _scope_of
+    return scheduler
+
+
+def _scope_of(test: str) -> str:
+    """Answer which tests a process takes at once: those of a file, or of several."""
+    file = test.partition("::")[0]
+    return _STACKED.get(file, file)
 
 
 def pytest_collection_finish() -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any, Final, Self
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -22,11 +23,12 @@ import yaml
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import ConfigResource, ConfigSource, ResourceType
 
-from devstack.environment import wait_until
+from devstack.environment import REPOSITORY, wait_until
 from devstack.process import Child
 from devstack.rows import read_rows
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
+from tests.e2e.verbs import run_verb
 
 CANARY: Final = "canary-Pw-4711-do-not-print"
 BASE: Final = "wms.WMS.PLAN_BASE_WVR_TBL"
@@ -38,12 +40,19 @@ OF_A_STOPPING_TASK: Final = 2
 _REFUSED_LOGIN: Final = re.compile(rb"FATAL:\s+password authentication failed")
 
 
+class Played(Scene):
+    """A stage whose person is quick."""
+
+    def wmsctl(self, *arguments: str, seconds: float = 60.0) -> CompletedProcess[str]:
+        return run_verb(arguments, self.env, REPOSITORY, seconds)
+
+
 def set_up(stack: Stack, stage: str) -> Scene:
     """A stage with a worker that waits for `ready`; both end with the stack."""
     stack.aws.put_secret("wms/default/brokerString", stack.broker.bootstrap)
     stack.aws.put_secret(f"wms/{stage}/dbInfo", stack.postgres.db_info())
     worker = stack.add_worker(stage, ready=False, wait=False)
-    scene = Scene(stack, stage, worker)
+    scene = Played(stack, stage, worker)
     edit(scene, "stages/local/policy.yaml", _hurry)
     return scene
 

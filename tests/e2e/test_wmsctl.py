@@ -52,7 +52,7 @@ def alone(played: Scene) -> Scene:
 def test_plan_ends_with_0_in_sync_2_with_a_change_and_1_without_sight(alone: Scene) -> None:
     assert alone.wmsctl("plan").returncode == 0
     alone.set_topic_config(BASE, "retention.ms", DRIFTED)
-    changed = alone.wmsctl("plan")
+    changed = Scene.wmsctl(alone, "plan")  # as a person types it, in an interpreter of its own
     assert changed.returncode == 2, changed.stdout + changed.stderr
     assert f"~ topic/{alone.topic(BASE)}" in changed.stdout
     assert "retention.ms: 60000 -> 1209600000" in changed.stdout
