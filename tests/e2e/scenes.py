@@ -286,7 +286,7 @@ class Writer:
         self._thread.join(30)
 
     def _run(self) -> None:
-        while not self._stop.wait(0.05):
+        while not self._stop.wait(0.1):
             with suppress(pg8000.native.Error, OSError):
                 schema = BASE_TABLES[self.count % len(BASE_TABLES)]
                 self._stack.postgres.insert_waiver(schema, f"row {self.count}")

@@ -225,7 +225,7 @@ def test_a_topic_declared_before_all_was_as_declared_once_is_no_lost_one() -> No
 def test_a_rival_who_writes_the_same_field_again_and_again_is_answered_less_and_less() -> None:
     world, controller = settled()
     before = len(world.effects)
-    hours = 3
+    hours = 2
     start = world.clock.time
     while world.clock.time < start + hours * 3600:
         world.kafka.topics[DATA].config["retention.ms"] = "7"
@@ -233,7 +233,7 @@ def test_a_rival_who_writes_the_same_field_again_and_again_is_answered_less_and_
         report = controller.cycle()
         world.clock.sleep(controller.pace(report))
     writes = kinds(world, before)
-    assert len(writes) <= 7, writes
+    assert len(writes) <= 6, writes
 
 
 # --- rotations --------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_a_wrong_password_never_reaches_the_connector(mode: ProbeMode) -> None:
     controller.settle()
     good = dict(world.config)
     world.rotate("wrong-password", works=False)
-    controller.run(500)
+    controller.run(300)  # more than an hour
     assert world.config == good
     assert world.database.failed.total() == 1
     world.rotate("right-password")
@@ -298,7 +298,7 @@ def test_a_database_that_answers_without_a_verdict_is_logged_in_to_twice_at_most
     world = SimWorld()
     world.database.mute = True
     controller = Controller(world)
-    controller.run(1000)
+    controller.run(600)  # more than two hours
     assert world.database.failed.total() == 2
     world.database.mute = False
     world.rotate("second-password")
@@ -529,7 +529,7 @@ def test_a_login_in_doubt_is_not_used_again_for_a_new_config() -> None:
     tried = world.database.logins
     for number in range(3, 6):
         world.commit(world.connector({"poll.interval.ms": "1"}, generation=f"c{number}"))
-        controller.run(200)
+        controller.run(100)
     assert world.database.logins == tried
     assert world.config == good
     world.database.mute = False
