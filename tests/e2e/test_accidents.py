@@ -320,8 +320,11 @@ def _polls_as_declared(scene: Scene) -> bool:
 
 
 def _declare_other_cluster(scene: Scene) -> Undo:
-    scene.set_topic_config(BASE, "retention.ms", "60000")  # would be repaired at once
-    return _declare_cluster(scene, "AnotherClusterEntirely")
+    with ExitStack() as undo:
+        undo.callback(_declare_cluster(scene, "AnotherClusterEntirely"))
+        next_cycles(scene, 1)  # a cycle that began before it would still repair
+        scene.set_topic_config(BASE, "retention.ms", "60000")
+        return undo.pop_all().close
 
 
 def _declare_cluster(scene: Scene, cluster: str) -> Undo:
