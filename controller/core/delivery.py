@@ -210,8 +210,8 @@ def decide_ready(world: World) -> Decision:
     line = broker_line(world)
     if not isinstance(line, str):
         return line
-    if world.disk.ready == line:
-        return Converged()
+    if world.disk.ready == line:  # it is told though nothing else differs
+        return Stall("WrongCluster", world.wrong_cluster) if world.wrong_cluster else Converged()
     missing = _undelivered(world, world.disk)
     if missing is not None:
         return missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.core.action import CreateTopic
-from controller.core.model import connector_key
+from controller.core.model import WORKER, ResourceKey, connector_key
 from controller.core.owner import OWNER_RECORD, Owner
 from controller.core.stage import Stage
 from tests.make import NAME
@@ -18,10 +18,11 @@ def a_neighbour(world: SimWorld) -> None:
     world.kafka.apply(CreateTopic(VAL_OFFSETS, 1, 1, {}))
 
 
-def reason(controller: Controller) -> str:
+def reason(controller: Controller, key: ResourceKey | None = None) -> str:
     report = controller.cycle()
     assert report is not None
-    return next(s.decision.reason for s in report.plan.steps if s.key == connector_key(NAME))
+    wanted = key or connector_key(NAME)
+    return next(s.decision.reason for s in report.plan.steps if s.key == wanted)
 
 
 def test_beside_another_named_stage_a_new_connector_is_created_and_not_started() -> None:
@@ -66,6 +67,19 @@ def test_a_worker_that_came_back_on_another_cluster_is_written_nothing() -> None
     assert "x" in world.config
     assert world.kafka.topics[DATA].config["retention.ms"] == "7"
     assert reason(controller) == "WrongCluster"
+
+
+def test_a_commit_that_declares_another_cluster_is_told_at_once_until_it_is_undone() -> None:
+    world = SimWorld()
+    controller = Controller(world)
+    controller.settle()
+    world.commit(kafka_cluster_id="AnotherClusterEntirely")
+    controller.run(2)
+    assert reason(controller, WORKER) == "WrongCluster"
+    assert not controller.is_settled()
+    world.commit(kafka_cluster_id=None)
+    controller.settle()
+    controller.stay_quiet()
 
 
 def test_a_stage_that_never_was_as_declared_is_bound_to_the_cluster_that_it_runs_on() -> None:

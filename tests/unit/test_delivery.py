@@ -165,6 +165,14 @@ def test_the_worker_may_start_once_its_files_are_there() -> None:
     assert ready(disk=make.disk(OLD.key)) == Converged()
 
 
+def test_a_wrong_cluster_is_told_though_nothing_differs() -> None:
+    decision = ready(disk=make.disk(OLD.key), cluster_id="cluster-2")
+    assert (type(decision), decision.reason) == (Stall, "WrongCluster")
+    decision = ready(disk=make.disk(OLD.key), connect_cluster="cluster-2")
+    assert (type(decision), decision.reason) == (Stall, "WrongCluster")
+    assert "replace the worker" in decision.message
+
+
 def test_a_new_broker_string_is_written_over_the_old_one() -> None:
     assert actions(ready(disk=make.disk(OLD.key, ready="127.0.0.1:1"))) == (
         WriteReady(make.BROKERS),
