@@ -115,7 +115,7 @@ class World:
             return None
         return (
             f"the broker string leads to cluster {self.cluster_id}, and {expected} is declared or "
-            "was seen first: correct the secret"
+            "was seen first: correct the secret, or kafkaClusterId in the StagePolicy"
         )
 
     @property
