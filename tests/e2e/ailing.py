@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -37,6 +38,14 @@ def falls_ill(scene: Scene, *reasons: str, name: str = CONNECTOR, seconds: float
     if not wait_until(ill, seconds):
         raise AssertionError(f"{health(scene, name)} is not {reasons}")
     return health(scene, name)
+
+
+def resident(scene: Scene) -> int:
+    """Read how many kB of memory its controller holds."""
+    controller = scene.controller
+    assert controller is not None
+    status = Path(f"/proc/{controller.pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
 @contextmanager

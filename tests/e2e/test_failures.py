@@ -9,7 +9,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Final, Self
 
 import pytest
@@ -18,7 +17,7 @@ from devstack.environment import wait_until
 from devstack.port import free_port
 from devstack.scene import CONNECTOR, Scene, offered_action
 from devstack.stack import Stack
-from tests.e2e.ailing import ORACLE, falls_ill, health, is_well, oracle_at
+from tests.e2e.ailing import ORACLE, falls_ill, health, is_well, oracle_at, resident
 from tests.e2e.scenes import (
     CANARY,
     LogView,
@@ -260,7 +259,7 @@ def test_a_worker_that_is_killed_or_out_of_memory_is_told_so_and_nothing_is_rest
 def test_a_deleted_internal_topic_floods_the_log_and_not_our_memory(
     scene: Scene, log: LogView
 ) -> None:
-    before = _resident(scene)
+    before = resident(scene)
     delete_topic(scene.stack, STATUS)
     scene.wait(
         lambda: scene.resource(f"topic/{STATUS}").get("reason") == "TopicLost", "it is missed"
@@ -270,19 +269,12 @@ def test_a_deleted_internal_topic_floods_the_log_and_not_our_memory(
     next_cycles(scene, 5)
     assert STATUS in scene.worker.evidence.read_text(encoding="utf-8"), "the worker names it"
     assert scene.running(), "rows flow on"
-    assert _resident(scene) - before < 40 * 1024, "kB"
+    assert resident(scene) - before < 40 * 1024, "kB"
     scene.worker.kill()
     accept_again(scene, STATUS)
     scene.worker.start(wait=False)
     flows_again(scene)
     assert log.actions("restart/") == []
-
-
-def _resident(scene: Scene) -> int:
-    controller = scene.controller
-    assert controller is not None
-    status = Path(f"/proc/{controller.pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
 def test_oracle_that_refuses_a_login_hears_of_at_most_two_and_of_one_more_when_a_person_says_so(

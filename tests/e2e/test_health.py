@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -17,7 +16,7 @@ from controller.core.tries import MOST
 from devstack.port import free_port
 from devstack.scene import CONNECTOR, Scene
 from devstack.stack import Stack
-from tests.e2e.ailing import ORACLE, falls_ill, is_well, oracle_at
+from tests.e2e.ailing import ORACLE, falls_ill, is_well, oracle_at, resident
 from tests.e2e.scenes import (
     CANARY,
     CONNECTOR_KEY,
@@ -189,7 +188,7 @@ def test_oracle_that_is_not_there_is_told_behind_running_though_connect_has_no_t
 
 def test_a_flood_of_lines_leaves_little_in_memory_and_no_word_of_them(scene: Scene) -> None:
     record = secrets.token_hex(12)
-    before = _resident(scene)
+    before = resident(scene)
     line = {
         "@timestamp": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds"),
         "log.level": "ERROR",
@@ -203,13 +202,6 @@ def test_a_flood_of_lines_leaves_little_in_memory_and_no_word_of_them(scene: Sce
         for _ in range(30):  # 30 MB
             out.write(text * 4)
     next_cycles(scene, 3)
-    assert _resident(scene) - before < 30 * 1024, "kB"
+    assert resident(scene) - before < 30 * 1024, "kB"
     assert record not in json.dumps(scene.status())
     assert record not in json.dumps(log_of_all(scene))
-
-
-def _resident(scene: Scene) -> int:
-    controller = scene.controller
-    assert controller is not None
-    status = Path(f"/proc/{controller.pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))

@@ -46,8 +46,8 @@ def told(scene: Scene) -> set[str]:
             found.update(_families(answer.read().decode()))
         return catalog.debezium("RowsScanned") in found
 
+    scene.wait(lambda: scraped(scene, "wms_jmx_up") == 1, "the JMX agent's page", 90)
     scene.wait(snapshot_is_told, "the rows that the snapshot read", 90)
-    scene.wait(lambda: scraped(scene, "wms_jmx_up") == 1, "the controller reads them too", 90)
     return found | _families(page(scene, "/metrics", "WMS_METRICS_PORT")[1])
 
 

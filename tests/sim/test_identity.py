@@ -11,6 +11,7 @@ from controller.core.stage import Stage
 from tests.make import NAME
 from tests.sim.world import DATA, Controller, SimWorld
 
+CONNECTOR = connector_key(NAME)
 VAL_OFFSETS = "mgmt.connect.wms-connector-val.offsets"
 
 
@@ -18,11 +19,10 @@ def a_neighbour(world: SimWorld) -> None:
     world.kafka.apply(CreateTopic(VAL_OFFSETS, 1, 1, {}))
 
 
-def reason(controller: Controller, key: ResourceKey | None = None) -> str:
+def reason(controller: Controller, key: ResourceKey = CONNECTOR) -> str:
     report = controller.cycle()
     assert report is not None
-    wanted = key or connector_key(NAME)
-    return next(s.decision.reason for s in report.plan.steps if s.key == wanted)
+    return next(s.decision.reason for s in report.plan.steps if s.key == key)
 
 
 def test_beside_another_named_stage_a_new_connector_is_created_and_not_started() -> None:
